@@ -1,0 +1,39 @@
+import type { ClientKey } from '../../domain/entities.ts';
+
+/**
+ * A handle on one stored binding, valid until that binding is evicted, expires or is removed. A binding with an open
+ * connection (`acquire`d more often than `release`d) is none of these, so that a connection may keep its handle.
+ */
+export type BindingRef = number;
+
+/**
+ * Which backend each client sticks to. Bounded: a full table gives up its least recently seen binding without an open
+ * connection. All times are milliseconds of one monotonic clock, passed in.
+ */
+export interface BindingRepository {
+  /** The live binding of `key`, or 0. One that has been idle for the TTL or longer is dropped and not found. */
+  find(key: ClientKey, now: number): BindingRef;
+  /**
+   * Binds `key`, which must have no live binding, to `backendId`. Returns 0, and stores nothing, when the table is full of
+   * bindings with open connections.
+   */
+  bind(key: ClientKey, backendId: string, now: number): BindingRef;
+  backendOf(ref: BindingRef): string;
+  createdAt(ref: BindingRef): number;
+  /** Last activity; while connections are open that is now, and the caller sees `openConnections` > 0. */
+  lastSeenAt(ref: BindingRef): number;
+  openConnections(ref: BindingRef): number;
+  /** Moves the binding to another backend; it keeps its age. */
+  move(ref: BindingRef, backendId: string): void;
+  /** A connection of the client opened: the binding cannot expire nor be evicted before its `release`. */
+  acquire(ref: BindingRef): void;
+  /** A connection of the client closed at `now`: the TTL starts again when it was the last one. */
+  release(ref: BindingRef, now: number): void;
+  /** Forgets a binding that has no open connection; does nothing to one that has. */
+  remove(ref: BindingRef): void;
+  /** Frees at most `limit` expired bindings, oldest first; returns how many. Fewer than `limit` means that it is done. */
+  sweep(now: number, limit: number): number;
+  readonly size: number;
+  /** Bindings given up because the table was full. */
+  readonly evictions: number;
+}
