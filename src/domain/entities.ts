@@ -56,31 +56,37 @@ export interface Listener {
 }
 
 /** Why a connection got the backend that it got. */
-export type PickReason =
+export const PICK_REASONS = [
   /** its client's live binding */
-  | 'bound'
+  'bound',
   /** the best score, for a client without a live binding */
-  | 'picked'
+  'picked',
   /** the binding's backend is unhealthy or gone: the best score of the others */
-  | 'rebound'
+  'rebound',
   /** the binding's backend is at its hard limit: served elsewhere, once */
-  | 'overflow'
+  'overflow',
   /** an earlier attempt of this connection failed to connect */
-  | 'retried';
+  'retried',
+] as const;
+
+export type PickReason = (typeof PICK_REASONS)[number];
 
 /** Why a client was turned away. */
-export type RefusalReason =
+export const REFUSAL_REASONS = [
   /** no routing table, or no row of the listener's app that is up */
-  | 'no_backend'
+  'no_backend',
   /** every backend that is up is at its hard limit */
-  | 'all_full'
+  'all_full',
   /** every backend that was tried refused or timed out */
-  | 'connect_failed'
+  'connect_failed',
   /** the primary did not answer in time */
-  | 'pick_timeout'
+  'pick_timeout',
   /** the primary is not heard from */
-  | 'primary_silent'
+  'primary_silent',
   /** more picks outstanding than one worker may have */
-  | 'too_many_picks'
+  'too_many_picks',
   /** the worker is near its descriptor limit */
-  | 'descriptor_limit';
+  'descriptor_limit',
+] as const;
+
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];

@@ -4,8 +4,11 @@ import type { RowProblem, TableImage } from '../../domain/table-image.ts';
 export type RoutingLook =
   /** nothing changed since the last look */
   | { readonly kind: 'unchanged' }
-  /** a readable table; `image.contentHash` tells whether it differs from the one before */
-  | { readonly kind: 'loaded'; readonly image: TableImage }
+  /**
+   * a readable table; `image.contentHash` tells whether it differs from the one before. `warning`: something about the
+   * file that the operator should mend, although the table serves
+   */
+  | { readonly kind: 'loaded'; readonly image: TableImage; readonly warning?: string }
   /** missing, locked, not a database, no table, a missing column: `message` names the file and says what to do */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };
 

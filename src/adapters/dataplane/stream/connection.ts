@@ -1,0 +1,199 @@
+// Runs in: worker
+import { isIP, type TcpNetConnectOpts } from 'node:net';
+import type {
+  CloseReason,
+  Conn,
+  DataPlaneEvent,
+  DataPlaneOptions,
+  Endpoint,
+  RejectHow,
+} from '../../../application/ports/data-plane.ts';
+import { codeOf } from '../../../errors.ts';
+import { isGone } from './node-internals.ts';
+import type { ReadBuffers } from './read-buffers.ts';
+import { type ClientSource, Side, type SideOwner } from './side.ts';
+
+/** Seconds without a segment after which the kernel asks the peer whether it is still there; ten seconds later it is gone. */
+export const KEEPALIVE_SECONDS = 60;
+
+const DIAL: Omit<TcpNetConnectOpts, 'port'> = {
+  autoSelectFamily: false,
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: KEEPALIVE_SECONDS * 1000,
+};
+
+/** What a connection needs of the engine that holds it. */
+export interface ConnectionOwner {
+  readonly options: DataPlaneOptions;
+  readonly buffers: ReadBuffers;
+  emit(event: DataPlaneEvent): void;
+  /** All descriptors of the connection are closed. */
+  ended(conn: Conn): void;
+}
+
+type State =
+  /** accepted, or its last dial failed */
+  | 'waiting'
+  | 'dialling'
+  /** bytes flow */
+  | 'open'
+  /** on its way to `closed`, by `#reason` */
+  | 'closing';
+
+/** One client and its backend, from `accepted` to `closed`. */
+export class Connection implements SideOwner {
+  readonly #conn: Conn;
+  readonly #owner: ConnectionOwner;
+  readonly #client: Side;
+  readonly #acceptedAt = performance.now();
+  #backend: Side | null = null;
+  #state: State = 'waiting';
+  #reason: CloseReason = 'finished';
+  #dialledAt = 0;
+  #dialTimer: NodeJS.Timeout | undefined;
+  #dialError = '';
+  /** When bytes moved last, to the second, and how many had moved then. */
+  #activeAt = 0;
+  #activeBytes = 0;
+
+  constructor(conn: Conn, owner: ConnectionOwner, client: ClientSource) {
+    this.#conn = conn;
+    this.#owner = owner;
+    this.#client = new Side(this, owner.buffers, client);
+  }
+
+  connect(to: Endpoint): void {
+    if (this.#state !== 'waiting') return;
+    // net.connect would throw at such a port and resolve such a name.
+    if (isIP(to.host) === 0 || !Number.isInteger(to.port) || to.port < 1 || to.port > 65535) {
+      this.#owner.emit({ type: 'connectFailed', conn: this.#conn, code: 'EINVAL' });
+      return;
+    }
+    this.#state = 'dialling';
+    this.#dialledAt = performance.now();
+    this.#dialError = '';
+    this.#dialTimer = setTimeout(() => this.#dialTimedOut(), this.#owner.options.connectTimeoutMs);
+    const backend = new Side(this, this.#owner.buffers, null);
+    this.#backend = backend;
+    backend.socket.once('connect', () => this.#connected(backend));
+    backend.socket.connect({ ...DIAL, host: to.host, port: to.port });
+  }
+
+  reject(how: RejectHow): void {
+    if (this.#state !== 'waiting') return;
+    this.#close('rejected');
+    // Nothing was written, so the end goes out at once and this cannot linger.
+    if (how === 'close') this.#client.socket.destroySoon();
+    else this.#client.reset();
+  }
+
+  /** Resets both sides, in any state. */
+  abort(): void {
+    if (this.#state === 'closing') {
+      // An orderly end that is still going out is cut short too.
+      this.#client.reset();
+      return;
+    }
+    this.#close('drained');
+    this.#client.reset();
+    this.#backend?.reset();
+  }
+
+  /** Once a second, by the engine. */
+  check(now: number): void {
+    const backend = this.#backend;
+    if (this.#state !== 'open' || backend === null) return;
+    const client = this.#client;
+    const bytes = client.bytes + backend.bytes;
+    if (bytes !== this.#activeBytes) {
+      this.#activeBytes = bytes;
+      this.#activeAt = now;
+      return;
+    }
+    // A side that is not being read gets no event of a reset.
+    for (const side of [client, backend]) {
+      if ((side.paused || side.ended) && isGone(side.socket)) {
+        this.sideFailed(side);
+        return;
+      }
+    }
+    const { idleTimeoutMs, halfCloseTimeoutMs } = this.#owner.options;
+    const silent = now - this.#activeAt;
+    if (halfCloseTimeoutMs > 0 && silent >= halfCloseTimeoutMs && (client.ended || backend.ended)) {
+      this.#expire('half_close_timeout');
+    } else if (idleTimeoutMs > 0 && silent >= idleTimeoutMs) {
+      this.#expire('idle_timeout');
+    }
+  }
+
+  sideFailed(side: Side, error?: Error): void {
+    if (this.#state === 'dialling' && side === this.#backend) {
+      this.#dialError ||= codeOf(error) || 'ECONNABORTED';
+    } else if (this.#state !== 'closing') {
+      this.#close(side === this.#client ? 'client_reset' : 'backend_reset');
+      this.#client.reset();
+      this.#backend?.reset();
+    }
+  }
+
+  sideEnded(side: Side): void {
+    if (this.#state !== 'open') return;
+    // The silence that the half-close timer measures starts here.
+    this.#activeAt = performance.now();
+    (side === this.#client ? this.#backend : this.#client)?.socket.end();
+  }
+
+  sideClosed(side: Side): void {
+    if (this.#state === 'dialling' && side === this.#backend) {
+      clearTimeout(this.#dialTimer);
+      this.#state = 'waiting';
+      this.#backend = null;
+      this.#owner.emit({ type: 'connectFailed', conn: this.#conn, code: this.#dialError });
+    } else if (this.#client.closed && (this.#backend === null || this.#backend.closed)) {
+      this.#finish();
+    }
+  }
+
+  #connected(backend: Side): void {
+    if (this.#state !== 'dialling') return;
+    clearTimeout(this.#dialTimer);
+    this.#state = 'open';
+    this.#activeAt = performance.now();
+    this.#owner.emit({ type: 'connected', conn: this.#conn, rttMs: this.#activeAt - this.#dialledAt });
+    backend.start(this.#client);
+    this.#client.start(backend);
+  }
+
+  #dialTimedOut(): void {
+    this.#dialError = 'ETIMEDOUT';
+    this.#backend?.socket.destroy();
+  }
+
+  #close(reason: CloseReason): void {
+    clearTimeout(this.#dialTimer);
+    this.#state = 'closing';
+    this.#reason = reason;
+  }
+
+  /** Closes both sides: an end to the peer that has not had one, whose data may still be on its way in the kernel. */
+  #expire(reason: CloseReason): void {
+    this.#close(reason);
+    this.#client.socket.destroy();
+    this.#backend?.socket.destroy();
+  }
+
+  #finish(): void {
+    this.#client.releaseBuffer();
+    this.#backend?.releaseBuffer();
+    this.#owner.emit({
+      type: 'closed',
+      conn: this.#conn,
+      reason: this.#reason,
+      bytesToBackend: this.#client.bytes,
+      bytesToClient: this.#backend?.bytes ?? 0,
+      durationMs: performance.now() - this.#acceptedAt,
+    });
+    this.#owner.ended(this.#conn);
+  }
+}

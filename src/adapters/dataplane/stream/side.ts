@@ -1,0 +1,142 @@
+// Runs in: worker
+import net from 'node:net';
+import { makeSocket, type TcpHandle } from './node-internals.ts';
+import { BULK_READ, type ReadBuffers } from './read-buffers.ts';
+
+/** An accepted connection: as Node's handle, or as a socket that has not been read. */
+export type ClientSource = net.Socket | TcpHandle;
+
+/** What a connection wants to know of its two sides. */
+export interface SideOwner {
+  /** The side's socket failed; its `sideClosed` follows. */
+  sideFailed(side: Side, error: Error): void;
+  /** The peer sent its end, and everything before it was passed on. */
+  sideEnded(side: Side): void;
+  /** The descriptor is closed. */
+  sideClosed(side: Side): void;
+}
+
+/**
+ * Bytes that a socket may hold before `write` says no. With 1, `true` means that the kernel took everything, so that the
+ * buffer may be read into again; `false` that it is in use until `drain`.
+ */
+const WRITE_MARK = 1;
+
+/**
+ * One side of a connection: its socket, and the direction that comes in by it. What it reads is written to the other side
+ * at once; it reads no more until the other side took that, so a direction holds one buffer at most.
+ */
+export class Side {
+  readonly socket: net.Socket;
+  /** Bytes that were read here and handed to the other side's socket. */
+  bytes = 0;
+  /** The peer sent its end. */
+  ended = false;
+  closed = false;
+  /** Not being read, because the other side has not yet taken what came before. */
+  paused = false;
+  readonly #owner: SideOwner;
+  readonly #buffers: ReadBuffers;
+  #buffer: Buffer;
+  #other: Side | null = null;
+
+  /** `source`: `null` for a socket that is going to connect. */
+  constructor(owner: SideOwner, buffers: ReadBuffers, source: ClientSource | null) {
+    this.#owner = owner;
+    this.#buffers = buffers;
+    this.#buffer = buffers.shared;
+    if (source instanceof net.Socket) {
+      this.socket = source;
+      this.#attach();
+      // The socket has been paused from the start, so this does not make it read.
+      source.on('data', (chunk: Buffer) => {
+        if (!this.#pass(chunk)) source.pause();
+      });
+    } else {
+      this.socket = makeSocket({
+        ...(source === null ? {} : { handle: source, manualStart: true }),
+        allowHalfOpen: true,
+        writableHighWaterMark: WRITE_MARK,
+        onread: { buffer: () => this.#buffer, callback: (length) => this.#read(length) },
+      });
+      this.#attach();
+    }
+  }
+
+  /** Options for a server whose sockets become sides. */
+  static readonly SERVER_OPTIONS = { allowHalfOpen: true, pauseOnConnect: true, highWaterMark: WRITE_MARK } as const;
+
+  /** Bytes may flow from here to `other`. */
+  start(other: Side): void {
+    this.#other = other;
+    this.socket.resume();
+  }
+
+  /** RST to the peer, as far as it has not been sent one. */
+  reset(): void {
+    const { socket } = this;
+    if (socket.destroyed) return;
+    if (socket.connecting) {
+      // resetAndDestroy would wait for the connection.
+      socket.destroy();
+    } else if (socket.writableEnded && !socket.writableFinished && socket.writableLength === 0) {
+      // A shutdown is under way, and the kernel's answer is picked up in this turn of the loop or the next. libuv refuses
+      // to reset in between, and Node then loses the descriptor.
+      socket.once('finish', () => socket.resetAndDestroy());
+    } else {
+      socket.resetAndDestroy();
+    }
+  }
+
+  /** Both sides are closed: nothing uses the buffer any more. */
+  releaseBuffer(): void {
+    if (this.#buffer !== this.#buffers.shared) this.#buffers.release(this.#buffer);
+    this.#buffer = this.#buffers.shared;
+  }
+
+  #attach(): void {
+    const { socket } = this;
+    socket.on('error', (error) => this.#owner.sideFailed(this, error));
+    socket.on('close', () => {
+      this.closed = true;
+      this.#owner.sideClosed(this);
+    });
+    socket.on('end', () => {
+      this.ended = true;
+      this.#owner.sideEnded(this);
+    });
+    socket.on('drain', () => this.#other?.unpause());
+  }
+
+  /** The other side took everything. */
+  unpause(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.socket.resume();
+  }
+
+  /** Called by the socket after it read into `#buffer`; takes the buffer for its next read from there afterwards. */
+  #read(length: number): boolean {
+    const buffer = this.#buffer;
+    const bulk = length >= BULK_READ;
+    if (buffer === this.#buffers.shared) {
+      // The next socket reads into the same memory, perhaps before the kernel took all of this.
+      const chunk = Buffer.allocUnsafe(length);
+      buffer.copy(chunk, 0, 0, length);
+      if (bulk) this.#buffer = this.#buffers.acquire();
+      return this.#pass(chunk);
+    }
+    const taken = this.#pass(length === buffer.length ? buffer : buffer.subarray(0, length));
+    if (taken && !bulk) this.releaseBuffer();
+    return taken;
+  }
+
+  /** `true`: the other side's kernel took it all, read on. */
+  #pass(chunk: Buffer): boolean {
+    const other = this.#other;
+    if (other === null || other.socket.destroyed) return false;
+    this.bytes += chunk.length;
+    this.paused = !other.socket.write(chunk);
+    return !this.paused;
+  }
+}

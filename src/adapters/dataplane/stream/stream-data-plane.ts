@@ -1,0 +1,160 @@
+// Runs in: worker
+import net from 'node:net';
+import type {
+  Conn,
+  DataPlane,
+  DataPlaneEvent,
+  DataPlaneOptions,
+  Endpoint,
+  RejectHow,
+} from '../../../application/ports/data-plane.ts';
+import { EdgeError, messageOf } from '../../../errors.ts';
+import { Connection, type ConnectionOwner, KEEPALIVE_SECONDS } from './connection.ts';
+import { EventBatch } from './event-batch.ts';
+import { adoptConnections, type ListeningHandle, presetAccepted, type TcpHandle } from './node-internals.ts';
+import { ReadBuffers } from './read-buffers.ts';
+import { type ClientSource, Side } from './side.ts';
+
+export type { ListeningHandle };
+
+/** Clients that the kernel queues for a listening socket; it takes the smaller of this and `net.core.somaxconn`. */
+const BACKLOG = 4096;
+
+/** How often timeouts are checked, in ms. */
+const CHECK_MS = 1000;
+
+/** Connection numbers start again after this one: the largest that is a small integer everywhere. */
+const LAST_CONN = 2 ** 30 - 1;
+
+export interface StreamTuning {
+  /** Take connections from the listening handle before Node builds its socket, where Node lets us. Default: true. */
+  readonly adopt?: boolean;
+}
+
+/** The data plane on `node:net`: the reference engine, for every platform. */
+export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOwner {
+  readonly options: DataPlaneOptions;
+  readonly buffers = new ReadBuffers();
+  readonly #adopt: boolean;
+  readonly #events: EventBatch;
+  readonly #connections = new Map<Conn, Connection>();
+  readonly #servers = new Set<net.Server>();
+  #lastConn = 0;
+  #checks: NodeJS.Timeout | undefined;
+
+  constructor(options: DataPlaneOptions, tuning: StreamTuning = {}) {
+    this.options = options;
+    this.#adopt = tuning.adopt ?? true;
+    this.#events = new EventBatch(options.onEvents);
+  }
+
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /**
+   * Takes `handle` over: it is closed by `stopAccepting`, and when this fails. Rejects with EDGE_ERR_LISTEN when the
+   * kernel refuses to listen.
+   */
+  listen(handle: ListeningHandle, listener: number): Promise<void> {
+    const server = net.createServer(Side.SERVER_OPTIONS);
+    return new Promise((resolve, reject) => {
+      const fail = (cause: unknown) => {
+        reject(new EdgeError('EDGE_ERR_LISTEN', `cannot accept on this socket: ${messageOf(cause)}`, { cause }));
+      };
+      // Stays for good: once it listens, a failed accept is no reason to end the process.
+      server.on('error', fail);
+      server.once('close', () => fail('accepting was stopped'));
+      server.once('listening', resolve);
+      server.on('connection', (socket) => this.#acceptSocket(socket, listener));
+      try {
+        server.listen(handle, BACKLOG);
+      } catch (error) {
+        fail(error);
+        return;
+      }
+      this.#servers.add(server);
+      const preset = presetAccepted(server, KEEPALIVE_SECONDS);
+      if (this.#adopt) adoptConnections(server, (client) => this.#acceptHandle(client, listener, preset));
+    });
+  }
+
+  stopAccepting(): void {
+    for (const server of this.#servers) server.close();
+    this.#servers.clear();
+  }
+
+  connect(conn: Conn, to: Endpoint): void {
+    this.#connections.get(conn)?.connect(to);
+  }
+
+  reject(conn: Conn, how: RejectHow): void {
+    this.#connections.get(conn)?.reject(how);
+  }
+
+  close(conn: Conn): void {
+    this.#connections.get(conn)?.abort();
+  }
+
+  /** For the connections. */
+  emit(event: DataPlaneEvent): void {
+    this.#events.push(event);
+  }
+
+  /** For the connections. */
+  ended(conn: Conn): void {
+    this.#connections.delete(conn);
+  }
+
+  #acceptHandle(client: TcpHandle, listener: number, preset: boolean): void {
+    const peer: { address?: string } = {};
+    const address = client.getpeername(peer) === 0 ? peer.address : undefined;
+    // Without an address: the client vanished in the queue.
+    if (address === undefined || this.#isFull(listener, address)) {
+      client.close();
+      return;
+    }
+    if (!preset) {
+      client.setNoDelay(true);
+      client.setKeepAlive(true, KEEPALIVE_SECONDS);
+    }
+    this.#accept(client, listener, address);
+  }
+
+  #acceptSocket(socket: net.Socket, listener: number): void {
+    const address = socket.remoteAddress;
+    if (address === undefined || this.#isFull(listener, address)) {
+      socket.on('error', () => {});
+      socket.destroy();
+      return;
+    }
+    this.#accept(socket, listener, address);
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEPALIVE_SECONDS * 1000);
+  }
+
+  #isFull(listener: number, address: string): boolean {
+    if (this.#connections.size < this.options.maxConnections) return false;
+    this.#events.push({ type: 'refused', listener, address });
+    return true;
+  }
+
+  #accept(client: ClientSource, listener: number, address: string): void {
+    do this.#lastConn = this.#lastConn === LAST_CONN ? 1 : this.#lastConn + 1;
+    while (this.#connections.has(this.#lastConn));
+    const conn = this.#lastConn;
+    this.#connections.set(conn, new Connection(conn, this, client));
+    this.#checks ??= setInterval(() => this.#check(), CHECK_MS).unref();
+    this.#events.push({ type: 'accepted', conn, listener, address });
+  }
+
+  #check(): void {
+    if (this.#connections.size === 0) {
+      clearInterval(this.#checks);
+      this.#checks = undefined;
+      return;
+    }
+    const now = performance.now();
+    for (const connection of this.#connections.values()) connection.check(now);
+  }
+}

@@ -1,0 +1,110 @@
+// Runs in: primary
+import { timingSafeEqual } from 'node:crypto';
+import { chmod, rm, stat } from 'node:fs/promises';
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { codeOf, EdgeError, type ErrorCode, messageOf } from '../../../errors.ts';
+import { formatEndpoint } from '../../../ip-address.ts';
+import { type AdminRoutes, addRoutes } from './routes.ts';
+
+export interface AdminServerOptions {
+  readonly address:
+    | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+    | { readonly kind: 'unix'; readonly path: string };
+  /** `null`: none is asked for. */
+  readonly token: string | null;
+  readonly routes: AdminRoutes;
+}
+
+export interface AdminServer {
+  /** As bound: `127.0.0.1:8081` or `unix:/path`. */
+  readonly name: string;
+  close(): Promise<void>;
+}
+
+const MAX_BODY_BYTES = 16 << 10;
+const REQUEST_TIMEOUT_MS = 10_000;
+const MAX_CONNECTIONS = 256;
+
+/** Errors of ours that are the caller's doing, and the status that says so. */
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  EDGE_ERR_BUSY: 409,
+  EDGE_ERR_USAGE: 400,
+  EDGE_ERR_WORKER_START: 503,
+};
+
+/**
+ * The admin HTTP server.
+ * @throws EDGE_ERR_ADMIN_LISTEN when its address cannot be bound
+ */
+export async function openAdminServer({ address, token, routes }: AdminServerOptions): Promise<AdminServer> {
+  const app = Fastify({ bodyLimit: MAX_BODY_BYTES, requestTimeout: REQUEST_TIMEOUT_MS, forceCloseConnections: true });
+  app.server.maxConnections = MAX_CONNECTIONS;
+  app.addHook('onRequest', refuseForeignPages);
+  if (token !== null) app.addHook('onRequest', requireToken(token));
+  app.setErrorHandler(answerError);
+  app.setNotFoundHandler((request, reply) => {
+    void answer(reply, 404, 'EDGE_ERR_USAGE', `there is no ${request.method} ${request.url.slice(0, 200)}`);
+  });
+  addRoutes(app, routes);
+  const name = await listen(app, address);
+  return { name, close: () => app.close() };
+}
+
+async function listen(app: FastifyInstance, address: AdminServerOptions['address']): Promise<string> {
+  try {
+    if (address.kind === 'tcp') {
+      await app.listen({ host: address.host, port: address.port });
+      const bound = app.server.address();
+      return formatEndpoint(address.host, typeof bound === 'object' && bound !== null ? bound.port : address.port);
+    }
+    await removeStaleSocket(address.path);
+    await app.listen({ path: address.path });
+    await chmod(address.path, 0o600);
+    return `unix:${address.path}`;
+  } catch (cause) {
+    await app.close();
+    const where = address.kind === 'tcp' ? formatEndpoint(address.host, address.port) : `unix:${address.path}`;
+    const message = `cannot bind the admin address ${where}: ${messageOf(cause)}; set EDGEPROXY_ADMIN_ADDR to another, or to off`;
+    throw new EdgeError('EDGE_ERR_ADMIN_LISTEN', message, { cause });
+  }
+}
+
+/** A socket file outlives a process that was killed, and would then be in its successor's way. Other files stay. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const found = await stat(path).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  });
+  if (found?.isSocket()) await rm(path);
+}
+
+/** A page in the operator's browser may send requests to loopback; a browser names such a page, and no tool of ours does. */
+async function refuseForeignPages(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const { origin, 'sec-fetch-site': site } = request.headers;
+  const foreign = origin !== undefined && origin !== `http://${request.headers.host ?? ''}`;
+  if (foreign || site === 'cross-site')
+    await answer(reply, 403, 'EDGE_ERR_USAGE', 'requests from other web pages are refused');
+}
+
+function requireToken(token: string): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
+  const wanted = Buffer.from(`Bearer ${token}`);
+  return async (request, reply) => {
+    const given = Buffer.from(request.headers.authorization ?? '');
+    if (given.length === wanted.length && timingSafeEqual(given, wanted)) return;
+    reply.header('www-authenticate', 'Bearer');
+    await answer(reply, 401, 'EDGE_ERR_USAGE', 'this needs the header "authorization: Bearer <EDGEPROXY_ADMIN_TOKEN>"');
+  };
+}
+
+function answerError(error: FastifyError | EdgeError, _request: FastifyRequest, reply: FastifyReply): void {
+  if (error instanceof EdgeError) {
+    void answer(reply, STATUS[error.code] ?? 500, error.code, error.message);
+    return;
+  }
+  const status = error.statusCode ?? 500;
+  void answer(reply, status, status < 500 ? 'EDGE_ERR_USAGE' : 'EDGE_ERR_INTERNAL', error.message);
+}
+
+function answer(reply: FastifyReply, status: number, code: ErrorCode, message: string): FastifyReply {
+  return reply.code(status).send({ error: { code, message } });
+}

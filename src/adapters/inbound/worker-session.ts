@@ -1,0 +1,179 @@
+// Runs in: primary
+import type { Duplex } from 'node:stream';
+import type { ProxyService } from '../../application/proxy-service.ts';
+import { parseAddress } from '../../ip-address.ts';
+import { Channel } from '../../ipc/channel.ts';
+import {
+  CLOSE_REASONS,
+  type ClosedMessage,
+  FromPrimary,
+  FromWorker,
+  type PickMessage,
+  PROTOCOL,
+  type PrimaryMessage,
+  type UnservedMessage,
+  type WorkerMessage,
+} from '../../ipc/messages.ts';
+import { isWorkerMessage } from '../../ipc/validate.ts';
+
+export interface WorkerSessionOptions {
+  readonly socket: Duplex;
+  readonly incarnation: number;
+  readonly service: ProxyService;
+  /** A worker that says nothing for so long hangs. In ms. */
+  readonly heartbeatTimeoutMs: number;
+  /** The worker said hello and may be given listening sockets. */
+  readonly onWelcome: () => void;
+  /** The worker must be ended: it is silent, or speaks another protocol, or sent what is no frame. */
+  readonly onFailure: (reason: string) => void;
+  /** Messages that were malformed, or about leases that are not there; they changed nothing. */
+  readonly onDropped: (count: number) => void;
+}
+
+/** The primary's end of one worker's channel: its messages become calls of the use case, the answers one frame. */
+export class WorkerSession {
+  readonly #options: WorkerSessionOptions;
+  readonly #channel: Channel<WorkerMessage, PrimaryMessage>;
+  readonly #heartbeat: NodeJS.Timeout;
+  readonly #closed: Promise<void>;
+  #welcome = false;
+  #over = false;
+  #cut = 0;
+  #lastHeard = performance.now();
+  #lastBeat = performance.now();
+
+  constructor(options: WorkerSessionOptions) {
+    this.#options = options;
+    let closed = () => {};
+    this.#closed = new Promise((resolve) => {
+      closed = resolve;
+    });
+    this.#channel = new Channel(options.socket, isWorkerMessage, {
+      onMessages: (messages) => this.#onMessages(messages),
+      onMalformed: (count) => options.onDropped(count),
+      onClose: (error) => {
+        this.#end();
+        closed();
+        if (error !== undefined) options.onFailure(error.message);
+      },
+    });
+    this.#heartbeat = setInterval(() => this.#beat(), options.heartbeatTimeoutMs / 4);
+    this.#heartbeat.unref();
+  }
+
+  /**
+   * The process is gone. Resolves with how many connections that cut, once what it had still said is heard (its socket
+   * has come to its end) or `patienceMs` has passed, so that no report of a dead worker changes the books afterwards.
+   */
+  async processGone(patienceMs: number): Promise<number> {
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, patienceMs);
+    });
+    await Promise.race([this.#closed, patience]);
+    clearTimeout(timer);
+    this.#end();
+    this.#channel.destroy();
+    return this.#cut;
+  }
+
+  #end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearInterval(this.#heartbeat);
+    this.#cut = this.#options.service.workerLeft(this.#options.incarnation);
+  }
+
+  #beat(): void {
+    const now = performance.now();
+    const { heartbeatTimeoutMs } = this.#options;
+    // When this process was itself held up, the worker's heartbeats are still unread: that is no silence of the worker.
+    if (now - this.#lastBeat > heartbeatTimeoutMs / 2) this.#lastHeard = now;
+    this.#lastBeat = now;
+    if (now - this.#lastHeard > heartbeatTimeoutMs) {
+      this.#options.onFailure(`said nothing for ${heartbeatTimeoutMs} ms`);
+    } else if (this.#welcome) {
+      this.#channel.send([FromPrimary.heartbeat]);
+    }
+  }
+
+  #onMessages(messages: WorkerMessage[]): void {
+    if (this.#over) return;
+    this.#lastHeard = performance.now();
+    let dropped = 0;
+    for (const message of messages) if (!this.#onMessage(message)) dropped++;
+    if (dropped > 0) this.#options.onDropped(dropped);
+    // The answers to all that arrived together travel together.
+    this.#channel.flush();
+  }
+
+  /** `false`: it changed nothing. */
+  #onMessage(message: WorkerMessage): boolean {
+    const { service, incarnation } = this.#options;
+    if (!this.#welcome) return message[0] === FromWorker.hello && this.#hello(message[1], message[2]);
+    switch (message[0]) {
+      case FromWorker.heartbeat:
+        return true;
+      case FromWorker.pick:
+        return this.#pick(message);
+      case FromWorker.connected:
+        return service.connected(incarnation, message[1], message[2]);
+      case FromWorker.connectFailed:
+        return service.connectFailed(incarnation, message[1]);
+      case FromWorker.closed:
+        return this.#closedReport(message);
+      case FromWorker.abandoned:
+        return service.abandoned(incarnation, message[1]);
+      case FromWorker.unserved:
+        return this.#unserved(message);
+      case FromWorker.hello:
+        return false;
+    }
+  }
+
+  #hello(protocol: number, incarnation: number): boolean {
+    if (protocol !== PROTOCOL || incarnation !== this.#options.incarnation) {
+      const reason =
+        protocol === PROTOCOL
+          ? `it calls itself incarnation ${incarnation}, but it is ${this.#options.incarnation}`
+          : `it speaks protocol ${protocol} and the primary ${PROTOCOL}: stop and start the proxy to change the version`;
+      this.#channel.send([FromPrimary.denied, reason]);
+      this.#options.onFailure(reason);
+      return false;
+    }
+    this.#welcome = true;
+    this.#options.service.workerJoined(incarnation);
+    this.#channel.send([FromPrimary.welcome, PROTOCOL]);
+    this.#options.onWelcome();
+    return true;
+  }
+
+  #pick([, seq, listener, text, tried]: PickMessage): boolean {
+    const address = parseAddress(text);
+    if (address === null) return false;
+    const answer = this.#options.service.pick(
+      this.#options.incarnation,
+      { seq, listener, address: text, tried },
+      address,
+    );
+    if (answer === null) return false;
+    this.#channel.push(
+      answer.kind === 'assigned'
+        ? [FromPrimary.assigned, seq, answer.backendId, answer.endpoint.host, answer.endpoint.port, answer.why]
+        : [FromPrimary.refused, seq, answer.reason],
+    );
+    return true;
+  }
+
+  #closedReport(message: ClosedMessage): boolean {
+    const [, seq, reason, bytesToBackend, bytesToClient, pickMs, connectMs, totalMs, attempts] = message;
+    const report = { bytesToBackend, bytesToClient, pickMs, connectMs, totalMs, attempts };
+    return this.#options.service.closed(this.#options.incarnation, seq, { reason: CLOSE_REASONS[reason]!, ...report });
+  }
+
+  #unserved([, listener, text, reason, totalMs, attempts]: UnservedMessage): boolean {
+    const address = parseAddress(text);
+    if (address === null) return false;
+    return this.#options.service.unserved({ listener, address: text, reason, totalMs, attempts }, address);
+  }
+}

@@ -1,0 +1,164 @@
+// Runs in: worker
+import type { Duplex } from 'node:stream';
+import type {
+  BackendPicker,
+  ClosedReport,
+  PickAnswer,
+  PickRequest,
+  UnservedReport,
+} from '../../application/ports/backend-picker.ts';
+import type { RefusalReason } from '../../domain/entities.ts';
+import { Channel } from '../../ipc/channel.ts';
+import {
+  CLOSE_REASONS,
+  FromPrimary,
+  FromWorker,
+  PROTOCOL,
+  type PrimaryMessage,
+  type WorkerMessage,
+} from '../../ipc/messages.ts';
+import { isPrimaryMessage } from '../../ipc/validate.ts';
+
+export interface ChannelPickerOptions {
+  readonly socket: Duplex;
+  readonly incarnation: number;
+  /** A pick without an answer for so long is given up; so is a primary that is not heard from. In ms. */
+  readonly timeoutMs: number;
+  /** The primary's answer to our hello: `null` is a welcome, a text says why it denied. */
+  readonly onHello: (denied: string | null) => void;
+  /** The primary is gone. */
+  readonly onLost: () => void;
+}
+
+interface Pending {
+  readonly done: (answer: PickAnswer) => void;
+  readonly since: number;
+}
+
+/** Picks that one worker may have outstanding: some seconds of connections for a primary that is held up. */
+export const MAX_OUTSTANDING_PICKS = 8192;
+
+/** The worker's end of the channel. Every pick ends in one of: answer, timeout, primary silent, too many outstanding. */
+export class ChannelPicker implements BackendPicker {
+  readonly #timeoutMs: number;
+  readonly #channel: Channel<PrimaryMessage, WorkerMessage>;
+  readonly #onHello: (denied: string | null) => void;
+  /** By seq, which is the order of asking: the first is always the oldest. */
+  readonly #pending = new Map<number, Pending>();
+  readonly #timer: NodeJS.Timeout;
+  #lastHeard = performance.now();
+  #lost = false;
+
+  constructor({ socket, incarnation, timeoutMs, onHello, onLost }: ChannelPickerOptions) {
+    this.#timeoutMs = timeoutMs;
+    this.#onHello = onHello;
+    this.#channel = new Channel(socket, isPrimaryMessage, {
+      onMessages: (messages) => this.#onMessages(messages),
+      onMalformed: () => {},
+      onClose: () => {
+        this.#lost = true;
+        clearInterval(this.#timer);
+        this.#refusePending('primary_silent', Infinity);
+        onLost();
+      },
+    });
+    this.#timer = setInterval(() => this.#tick(), timeoutMs / 4);
+    this.#channel.send([FromWorker.hello, PROTOCOL, incarnation]);
+  }
+
+  pick({ seq, listener, address, tried }: PickRequest, done: (answer: PickAnswer) => void): void {
+    const now = performance.now();
+    const refused = this.#refusedAtOnce(now);
+    if (refused !== null) {
+      queueMicrotask(() => done({ kind: 'refused', reason: refused }));
+      return;
+    }
+    this.#pending.set(seq, { done, since: now });
+    this.#channel.push([FromWorker.pick, seq, listener, address, tried]);
+  }
+
+  connected(seq: number, rttMs: number): void {
+    this.#channel.push([FromWorker.connected, seq, rttMs]);
+  }
+
+  connectFailed(seq: number, code: string): void {
+    this.#channel.push([FromWorker.connectFailed, seq, code]);
+  }
+
+  closed(seq: number, report: ClosedReport): void {
+    this.#channel.push([
+      FromWorker.closed,
+      seq,
+      CLOSE_REASONS.indexOf(report.reason),
+      report.bytesToBackend,
+      report.bytesToClient,
+      report.pickMs,
+      report.connectMs,
+      report.totalMs,
+      report.attempts,
+    ]);
+  }
+
+  unserved({ listener, address, reason, totalMs, attempts }: UnservedReport): void {
+    this.#channel.push([FromWorker.unserved, listener, address, reason, totalMs, attempts]);
+  }
+
+  flush(): void {
+    this.#channel.flush();
+  }
+
+  /** Sends what is left and closes the channel; `then` runs when the kernel has it all. */
+  end(then: () => void): void {
+    clearInterval(this.#timer);
+    this.#channel.end(then);
+  }
+
+  #refusedAtOnce(now: number): RefusalReason | null {
+    if (this.#lost || now - this.#lastHeard > this.#timeoutMs) return 'primary_silent';
+    return this.#pending.size >= MAX_OUTSTANDING_PICKS ? 'too_many_picks' : null;
+  }
+
+  #onMessages(messages: PrimaryMessage[]): void {
+    this.#lastHeard = performance.now();
+    for (const message of messages) {
+      if (message[0] === FromPrimary.assigned) {
+        const [, seq, backendId, host, port, why] = message;
+        this.#answer(seq, { kind: 'assigned', backendId, endpoint: { host, port }, why });
+      } else if (message[0] === FromPrimary.refused) {
+        this.#answer(message[1], { kind: 'refused', reason: message[2] });
+      } else if (message[0] === FromPrimary.welcome) {
+        this.#onHello(null);
+      } else if (message[0] === FromPrimary.denied) {
+        this.#onHello(message[1]);
+      }
+    }
+    this.#channel.flush();
+  }
+
+  #answer(seq: number, answer: PickAnswer): void {
+    const pending = this.#pending.get(seq);
+    if (pending !== undefined) {
+      this.#pending.delete(seq);
+      pending.done(answer);
+    } else if (answer.kind === 'assigned') {
+      // We gave the client up before the primary found time: the slot that it reserved goes back unused.
+      this.#channel.push([FromWorker.abandoned, seq]);
+    }
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    this.#channel.push([FromWorker.heartbeat]);
+    this.#refusePending('pick_timeout', now - this.#timeoutMs);
+    this.#channel.flush();
+  }
+
+  /** Refuses what was asked before `since`. */
+  #refusePending(reason: RefusalReason, since: number): void {
+    for (const [seq, pending] of this.#pending) {
+      if (pending.since >= since) return;
+      this.#pending.delete(seq);
+      pending.done({ kind: 'refused', reason });
+    }
+  }
+}

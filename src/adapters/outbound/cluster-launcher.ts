@@ -1,0 +1,91 @@
+// Runs in: primary
+import cluster, { type Worker } from 'node:cluster';
+import type { Duplex } from 'node:stream';
+import type { WorkerEvents, WorkerLauncher, WorkerProcess } from '../../application/ports/worker-launcher.ts';
+import { isLifecycleMessage, type PrimaryLifecycle } from '../../ipc/lifecycle.ts';
+import type { ListeningSocket } from './listening-sockets.ts';
+
+/** The primary's end of a worker's private channel, as far as a process's life goes. */
+export interface Session {
+  /** Resolves with the number of connections that the worker's death cut. */
+  processGone(patienceMs: number): Promise<number>;
+}
+
+export interface SessionEvents {
+  readonly onWelcome: () => void;
+  readonly onFailure: (reason: string) => void;
+}
+
+export interface ClusterLauncherOptions {
+  /** The worker's entry file. */
+  readonly exec: string;
+  /** Environment beyond our own, for the worker of `incarnation`. */
+  readonly env: (incarnation: number) => Record<string, string>;
+  readonly sockets: readonly ListeningSocket[];
+  readonly openSession: (incarnation: number, socket: Duplex, events: SessionEvents) => Session;
+}
+
+/** Where the private socketpair is among the child's descriptors: behind stdio and Node's own IPC. */
+export const CHANNEL_FD = 4;
+
+/** What a dead worker had still said is read by then: the bytes lie in our own kernel. In ms. */
+const LAST_WORDS_MS = 250;
+
+/** Starts workers with node:cluster and hands them the listening sockets. */
+export class ClusterLauncher implements WorkerLauncher {
+  readonly #options: ClusterLauncherOptions;
+
+  constructor(options: ClusterLauncherOptions) {
+    this.#options = options;
+    // All three explicitly: node:cluster's defaults would run pm2's wrapper, with our own flags, in each worker.
+    cluster.setupPrimary({
+      exec: options.exec,
+      args: [],
+      execArgv: [],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
+    });
+  }
+
+  launch(incarnation: number, events: WorkerEvents): WorkerProcess {
+    const worker = cluster.fork(this.#options.env(incarnation));
+    let reason = '';
+    const kill = (why: string) => {
+      reason ||= why;
+      worker.process.kill('SIGKILL');
+    };
+    const socket = worker.process.stdio[CHANNEL_FD] as Duplex;
+    const session = this.#options.openSession(incarnation, socket, {
+      onWelcome: () => this.#sendSockets(worker),
+      onFailure: kill,
+    });
+    // A message to a worker that just died fails; its exit tells all there is to tell.
+    worker.on('error', () => {});
+    worker.on('message', (message: unknown) => {
+      if (!isLifecycleMessage(message)) return;
+      if (message.edgeproxy === 'accepting') events.accepting();
+      else if (message.edgeproxy === 'retire') events.retiring();
+      else if (message.edgeproxy === 'failed') reason ||= message.reason;
+    });
+    worker.once('exit', (code, signal) => {
+      void session.processGone(LAST_WORDS_MS).then((cut) => events.exited({ code, signal, reason, cut }));
+    });
+    return {
+      pid: worker.process.pid ?? 0,
+      drain: () => send(worker, { edgeproxy: 'drain' }),
+      kill,
+    };
+  }
+
+  #sendSockets(worker: Worker): void {
+    this.#options.sockets.forEach(({ handle }, listener) => {
+      const last = listener === this.#options.sockets.length - 1;
+      send(worker, { edgeproxy: 'listen', listener, last }, handle);
+    });
+  }
+}
+
+function send(worker: Worker, message: PrimaryLifecycle, handle?: unknown): void {
+  if (!worker.isConnected()) return;
+  // keepOpen: the primary's copy is what keeps the queue of clients alive. Types know no raw handles.
+  worker.process.send(message, handle as undefined, { keepOpen: true }, () => {});
+}

@@ -1,0 +1,172 @@
+// Runs in: primary
+import type { BigIntStats } from 'node:fs';
+import { Piscina } from 'piscina';
+import type { BackendRepository, RoutingLook } from '../../../application/ports/backend-repository.ts';
+import type { Listener } from '../../../domain/entities.ts';
+import { EdgeError, messageOf } from '../../../errors.ts';
+import { ChangeWatch } from './change-watch.ts';
+import { databaseError, missingError } from './failure.ts';
+import {
+  type FileId,
+  idOf,
+  realPathOrNull,
+  sameFile,
+  sameInode,
+  showId,
+  showTimes,
+  statOrNull,
+  walIdOf,
+} from './file-id.ts';
+import type { LoadReply, LoadRequest } from './load-table.ts';
+import type { OwnEndpoint } from './own-endpoints.ts';
+
+export interface SqliteBackendRepositoryOptions {
+  /** The routing database; a relative path is relative to the working directory. */
+  readonly path: string;
+  /** The apps that groups are built for. */
+  readonly listeners: readonly Pick<Listener, 'app'>[];
+  /** Asked at every look: a change, such as an interface that came up, loads the table again. Default: none. */
+  readonly ownEndpoints?: () => readonly OwnEndpoint[];
+  /** How long a load may take, ms, > 0; then it is aborted and has failed. Default 30,000. */
+  readonly loadTimeoutMs?: number;
+}
+
+/** How long the loading thread stays for the next load, ms: a table under edit is loaded at every look. */
+const IDLE_THREAD_MS = 10_000;
+const TASK = new URL('../../../../workers/load-routing-table.ts', import.meta.url).href;
+
+/** The routing database as the operators' file: watched here, loaded in a thread, never written. */
+export class SqliteBackendRepository implements BackendRepository {
+  readonly #path: string;
+  readonly #listeners: readonly Pick<Listener, 'app'>[];
+  readonly #ownEndpoints: () => readonly OwnEndpoint[];
+  readonly #loadTimeoutMs: number;
+  readonly #pool: Piscina<LoadRequest, LoadReply>;
+  readonly #watch = new ChangeWatch();
+  #closed = false;
+  #running: { readonly look: Promise<RoutingLook>; readonly force: boolean } | null = null;
+  #forcedNext: Promise<RoutingLook> | null = null;
+  /** The file as it was at the last look, and the WAL beside it. */
+  #known: { readonly main: FileId; readonly wal: FileId | null } | null = null;
+  /** A WAL that stands beside the file and was there beside the file that this one replaced. */
+  #distrustedWal: FileId | null = null;
+  /** What the served table was loaded at; `null` when the next look has to load. */
+  #loadedAt: string | null = null;
+
+  constructor(options: SqliteBackendRepositoryOptions) {
+    this.#path = options.path;
+    this.#listeners = options.listeners.map(({ app }) => ({ app }));
+    this.#ownEndpoints = options.ownEndpoints ?? (() => []);
+    this.#loadTimeoutMs = options.loadTimeoutMs ?? 30_000;
+    this.#pool = new Piscina({
+      filename: TASK,
+      minThreads: 0,
+      maxThreads: 1,
+      idleTimeout: IDLE_THREAD_MS,
+      recordTiming: false,
+    });
+  }
+
+  look(force = false): Promise<RoutingLook> {
+    const running = this.#running;
+    if (running === null) return this.#start(force);
+    if (!force || running.force) return running.look;
+    // Whoever forces a look must not be told "unchanged" by one that was not forced.
+    this.#forcedNext ??= running.look.then(() => {
+      this.#forcedNext = null;
+      return this.look(true);
+    });
+    return this.#forcedNext;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#pool.destroy();
+    await this.#running?.look;
+    this.#watch.close();
+  }
+
+  #start(force: boolean): Promise<RoutingLook> {
+    const look = this.#look(force).finally(() => {
+      this.#running = null;
+    });
+    this.#running = { look, force };
+    return look;
+  }
+
+  async #look(force: boolean): Promise<RoutingLook> {
+    if (this.#closed) return { kind: 'unchanged' };
+    try {
+      const path = await realPathOrNull(this.#path);
+      const stats = path === null ? null : await statOrNull(path);
+      if (path === null || stats === null) throw missingError(this.#path);
+      const ownEndpoints = this.#ownEndpoints();
+      // Taken before the load: a commit that falls into the load is seen by the next look.
+      const stamp = await this.#stamp(path, stats, ownEndpoints);
+      if (!force && stamp !== null && stamp === this.#loadedAt) return { kind: 'unchanged' };
+      this.#loadedAt = null;
+      return await this.#load(path, ownEndpoints, stamp);
+    } catch (error) {
+      if (this.#closed) return { kind: 'unchanged' };
+      this.#loadedAt = null;
+      this.#watch.close();
+      const { code, message } = databaseError(error, this.#path);
+      return { kind: 'failed', code, message };
+    }
+  }
+
+  /** A text that is equal while nothing changed, or `null` when that cannot be told. */
+  async #stamp(path: string, stats: BigIntStats, ownEndpoints: readonly OwnEndpoint[]): Promise<string | null> {
+    const main = idOf(stats);
+    const wal = await walIdOf(path);
+    const known = this.#known;
+    if (known !== null && !sameInode(known.main, main)) this.#distrustedWal = known.wal;
+    if (!sameFile(this.#distrustedWal, wal)) this.#distrustedWal = null;
+    this.#known = { main, wal };
+    if (!stats.isFile()) return null;
+    // The times beside the version: a file copied over this one may have its change counter, which is all that the
+    // version of a rollback-mode database knows.
+    const rest = `${showTimes(stats)} ${JSON.stringify(ownEndpoints)}`;
+    if (this.#distrustedWal !== null) {
+      // A connection would ask the other file's WAL. What is served is the main file alone, so its times tell.
+      this.#watch.close();
+      return `${showId(wal)} ${rest}`;
+    }
+    const version = await this.#watch.version(path, main, wal);
+    this.#known = { main, wal: this.#watch.wal ?? wal };
+    if (version === 'busy') return null;
+    if (version !== 'unusable') return `${version} ${rest}`;
+    // Taken after the attempt, which may have made the WAL.
+    return `${showTimes(await statOrNull(`${path}-wal`))} ${rest}`;
+  }
+
+  async #load(path: string, ownEndpoints: readonly OwnEndpoint[], stamp: string | null): Promise<RoutingLook> {
+    const request = { path, listeners: this.#listeners, ownEndpoints, distrustedWal: this.#distrustedWal };
+    const reply = await this.#runInThread(request);
+    if (reply.kind === 'failed') return reply;
+    const { image, file, warning } = reply;
+    if (file !== null && this.#known !== null && sameFile(file.main, this.#known.main)) {
+      this.#known = file;
+      this.#loadedAt = stamp;
+    }
+    return { kind: 'loaded', image, ...(warning === undefined ? {} : { warning }) };
+  }
+
+  async #runInThread(request: LoadRequest): Promise<LoadReply> {
+    const signal = AbortSignal.timeout(this.#loadTimeoutMs);
+    try {
+      return await this.#pool.run(request, { signal });
+    } catch (error) {
+      const cause = { cause: error };
+      if (signal.aborted) {
+        const message = `loading ${this.#path} took longer than ${this.#loadTimeoutMs} ms and was given up: is its disk slow?`;
+        throw new EdgeError('EDGE_ERR_DB_UNREADABLE', message, cause);
+      }
+      throw new EdgeError(
+        'EDGE_ERR_INTERNAL',
+        `the thread that loads ${this.#path} failed: ${messageOf(error)}`,
+        cause,
+      );
+    }
+  }
+}

@@ -1,0 +1,95 @@
+// Runs in: primary
+import { clientKey, hashClientKey } from '../domain/client-key.ts';
+import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
+import { regionOf } from '../domain/countries.ts';
+import type {
+  Backend,
+  ClientAddress,
+  ClientKey,
+  GeoInfo,
+  Listener,
+  PickReason,
+  RefusalReason,
+} from '../domain/entities.ts';
+import { isFull, servesApp } from '../domain/services/load-balancer.ts';
+import type { RegionCode } from '../domain/value-objects.ts';
+import type { BindingRef, BindingRepository } from './ports/binding-repository.ts';
+import type { GeoResolver } from './ports/geo-resolver.ts';
+import type { RoutingState } from './routing-state.ts';
+
+export interface DecideInput {
+  readonly routing: RoutingState;
+  readonly ledger: ConnectionLedger<Lease>;
+  readonly bindings: BindingRepository;
+  readonly geo: GeoResolver;
+  readonly popRegion: RegionCode;
+  /** Where a client whose bound backend just failed is moving to, or `''`: its other connections follow. */
+  readonly movingTo: (binding: BindingRef) => string;
+}
+
+export type Decision = {
+  readonly key: ClientKey;
+  /** The client's live binding, or 0. */
+  readonly binding: BindingRef;
+  readonly country: string | null;
+} & (
+  | { readonly kind: 'assign'; readonly backend: Backend; readonly why: PickReason }
+  | { readonly kind: 'refuse'; readonly reason: RefusalReason }
+);
+
+/** What is known of where `address` is. A country without a region in our table counts as unknown. */
+export function locate(geo: GeoResolver, address: ClientAddress): GeoInfo | null {
+  const country = geo.country(address);
+  const region = country === null ? null : regionOf(country);
+  return country === null || region === null ? null : { country, region };
+}
+
+/** Whether a bound client may stay: its backend is there, up, and of the listener's app. Draining backends keep theirs. */
+export function keepsBound(backend: Backend | undefined, app: string): backend is Backend {
+  return backend?.healthy === true && !backend.deleted && servesApp(backend, app);
+}
+
+/**
+ * Which backend a client gets now, and why. Changes nothing, so that `explain` gives the answer that a connection would
+ * get; whoever acts on it does so in the same synchronous step, or the counts that it was made from are history.
+ */
+export function decideBackend(
+  input: DecideInput,
+  listener: Listener,
+  address: ClientAddress,
+  tried: readonly string[],
+  now: number,
+): Decision {
+  const { routing, ledger, bindings } = input;
+  const { table } = routing;
+  const { app } = listener;
+  const key = clientKey(app, address);
+  const binding = bindings.find(key, now);
+  const bound = binding === 0 ? '' : bindings.backendOf(binding);
+  const failedBefore = tried.length > 0;
+
+  let why: PickReason = failedBefore ? 'retried' : 'picked';
+  let unusable = tried;
+  if (binding !== 0) {
+    // A retry whose bound backend is the one that failed goes where the client's other connections are moving.
+    const wanted = tried.includes(bound) ? input.movingTo(binding) : bound;
+    const backend = table.find(wanted);
+    if (wanted !== '' && !tried.includes(wanted) && keepsBound(backend, app)) {
+      if (!isFull(ledger.connections(wanted), backend)) {
+        const reason = failedBefore ? 'retried' : 'bound';
+        return { kind: 'assign', backend, why: reason, key, binding, country: input.geo.country(address) };
+      }
+      if (wanted === bound) why = 'overflow';
+      unusable = [...tried, wanted];
+    } else if (!failedBefore) {
+      why = 'rebound';
+    }
+  }
+
+  const geo = locate(input.geo, address);
+  const slot = routing.index.pick({ app, hash: hashClientKey(key), geo }, input.popRegion, unusable);
+  const country = geo?.country ?? null;
+  if (slot >= 0) return { kind: 'assign', backend: table.backend(slot), why, key, binding, country };
+  const reason = failedBefore ? 'connect_failed' : table.hasServing(app) ? 'all_full' : 'no_backend';
+  return { kind: 'refuse', reason, key, binding, country };
+}

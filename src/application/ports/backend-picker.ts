@@ -1,0 +1,57 @@
+import type { PickReason, RefusalReason } from '../../domain/entities.ts';
+import type { CloseReason, Endpoint } from './data-plane.ts';
+
+/** A request for a backend. `seq` names the slot that it gets, in every later report. */
+export interface PickRequest {
+  /** Unique in the life of the worker. */
+  readonly seq: number;
+  /** Position in the configured listeners. */
+  readonly listener: number;
+  readonly address: string;
+  /** Ids of the backends that failed for this connection. */
+  readonly tried: readonly string[];
+}
+
+export type PickAnswer =
+  | { readonly kind: 'assigned'; readonly backendId: string; readonly endpoint: Endpoint; readonly why: PickReason }
+  | { readonly kind: 'refused'; readonly reason: RefusalReason };
+
+/** How a connection that had a slot ended. Times in ms, as in the access record. */
+export interface ClosedReport {
+  readonly reason: CloseReason;
+  readonly bytesToBackend: number;
+  readonly bytesToClient: number;
+  readonly pickMs: number;
+  readonly connectMs: number;
+  readonly totalMs: number;
+  readonly attempts: number;
+}
+
+/** A client that was turned away. */
+export interface UnservedReport {
+  readonly listener: number;
+  readonly address: string;
+  readonly reason: RefusalReason;
+  readonly totalMs: number;
+  readonly attempts: number;
+}
+
+/**
+ * The worker's way to the primary's decisions and books. Every `pick` ends in exactly one call of its `done`: an
+ * assignment, or a refusal (which includes a timeout and a lost primary). What is reported is sent when `flush` is
+ * called, in the order of the calls.
+ */
+export interface BackendPicker {
+  /** `done` is never called before `pick` returned. */
+  pick(request: PickRequest, done: (answer: PickAnswer) => void): void;
+  /** The backend accepted. */
+  connected(seq: number, rttMs: number): void;
+  /** The dial failed: the slot is given back. */
+  connectFailed(seq: number, code: string): void;
+  /** The connection is over: the slot is given back. */
+  closed(seq: number, report: ClosedReport): void;
+  /** A client was turned away; it holds no slot. */
+  unserved(report: UnservedReport): void;
+  /** Sends what was asked and reported since the last flush. */
+  flush(): void;
+}

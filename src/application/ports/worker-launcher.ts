@@ -1,0 +1,30 @@
+export interface WorkerExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** Why we ended it or turned it away ourselves: it was silent, or speaks another protocol. `''`: it ended by itself. */
+  readonly reason: string;
+  /** Connections that it still held. They are given back already. */
+  readonly cut: number;
+}
+
+export interface WorkerEvents {
+  /** It accepts connections on every listener. At most once. */
+  readonly accepting: () => void;
+  /** It was asked, from outside, to go: it wants a successor and to be drained. */
+  readonly retiring: () => void;
+  /** The last event: the process is gone, and so is everything that it held. */
+  readonly exited: (exit: WorkerExit) => void;
+}
+
+export interface WorkerProcess {
+  readonly pid: number;
+  /** Tells it to accept no more, to finish what is open until the drain deadline, and to exit. */
+  drain(): void;
+  /** Ends it at once. `reason` comes back in its exit. */
+  kill(reason: string): void;
+}
+
+/** Starts worker processes. Events are never called before `launch` returned. */
+export interface WorkerLauncher {
+  launch(incarnation: number, events: WorkerEvents): WorkerProcess;
+}

@@ -1,0 +1,103 @@
+// Runs in: primary
+import type { BackendRepository } from './ports/backend-repository.ts';
+import type { Log } from './ports/log.ts';
+import type { RoutingState } from './routing-state.ts';
+
+export interface ReloadOptions {
+  readonly repository: BackendRepository;
+  readonly routing: RoutingState;
+  readonly log: Log;
+}
+
+/** How the routing database stands, for health and metrics. */
+export interface RoutingHealth {
+  readonly version: number;
+  readonly backends: number;
+  /** Rows that were skipped in the last load. */
+  readonly badRows: number;
+  /** Why the last look failed; `''` when it did not. */
+  readonly error: string;
+  readonly loads: number;
+  readonly failures: number;
+}
+
+/** Brings the routing table up to date with its database; whatever is wrong there, the last good table serves on. */
+export class ReloadRouting {
+  readonly #options: ReloadOptions;
+  #running: Promise<void> | null = null;
+  #badRows = 0;
+  #error = '';
+  #loads = 0;
+  #failures = 0;
+  #stopped = false;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(options: ReloadOptions) {
+    this.#options = options;
+  }
+
+  health(): RoutingHealth {
+    const { version, size } = this.#options.routing.table;
+    return {
+      version,
+      backends: size,
+      badRows: this.#badRows,
+      error: this.#error,
+      loads: this.#loads,
+      failures: this.#failures,
+    };
+  }
+
+  /** Looks now. Never rejects; a look that is under way already is shared. */
+  look(): Promise<void> {
+    this.#running ??= this.#look().finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  /** Looks every `intervalMs`, each time counted from the end of the look before. */
+  every(intervalMs: number): void {
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => void this.look().then(() => this.every(intervalMs)), intervalMs);
+    this.#timer.unref();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#running;
+    await this.#options.repository.close();
+  }
+
+  async #look(): Promise<void> {
+    const { repository, routing, log } = this.#options;
+    const look = await repository.look();
+    if (look.kind === 'failed') {
+      this.#failures++;
+      // Said once, not every few seconds; health goes on showing it.
+      if (look.message !== this.#error) {
+        const serving = { version: routing.table.version, backends: routing.table.size };
+        log.error(
+          { code: look.code, reason: look.message, serving },
+          'routing database not loaded; the last good table serves on',
+        );
+      }
+      this.#error = look.message;
+      return;
+    }
+    if (this.#error !== '') log.info({}, 'routing database is readable again');
+    this.#error = '';
+    if (look.kind === 'unchanged') return;
+
+    this.#loads++;
+    const { image } = look;
+    this.#badRows = image.problemCount;
+    if (image.problemCount > 0) {
+      log.warn({ skipped: image.problemCount, rows: image.problems }, 'routing rows skipped; the good ones serve');
+    }
+    if (!(await routing.install(image))) return;
+    const { version, size } = routing.table;
+    log.info({ version, backends: size, skipped: image.problemCount }, 'routing table loaded');
+  }
+}

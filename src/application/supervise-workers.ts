@@ -1,0 +1,317 @@
+// Runs in: primary
+import { type BackoffPolicy, backoffMs } from '../domain/backoff.ts';
+import { EdgeError } from '../errors.ts';
+import type { Clock } from './ports/clock.ts';
+import type { Log } from './ports/log.ts';
+import type { WorkerExit, WorkerLauncher, WorkerProcess } from './ports/worker-launcher.ts';
+
+export type WorkerState = 'starting' | 'serving' | 'draining';
+
+export interface WorkerView {
+  readonly pid: number;
+  readonly incarnation: number;
+  readonly state: WorkerState;
+  readonly connections: number;
+}
+
+export interface SupervisorOptions {
+  readonly launcher: WorkerLauncher;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly workers: number;
+  /** Slots that a worker holds. */
+  readonly heldBy: (incarnation: number) => number;
+  /** A drained worker exits by then by itself; shortly after it is killed. In ms. */
+  readonly drainTimeoutMs: number;
+}
+
+/** Why new workers are not coming, for health. */
+export interface SupervisorHealth {
+  readonly desired: number;
+  readonly serving: number;
+  readonly starting: number;
+  readonly draining: number;
+  /** Crashes in a row, each soon after its start. */
+  readonly crashes: number;
+  /** Until the next start, in ms; 0 when none is being held back. */
+  readonly restartInMs: number;
+  readonly lastCrash: string;
+}
+
+interface Member {
+  readonly incarnation: number;
+  readonly process: WorkerProcess;
+  state: WorkerState;
+  servingSince: number;
+  /** Somebody is taking its place: it does not count towards the desired number. */
+  leaving: boolean;
+  /** Whose place it takes, until it accepts. */
+  replaces: Member | null;
+  deadline: NodeJS.Timeout | null;
+  settleStart: (error: EdgeError | null) => void;
+}
+
+/** A worker that served for so long has started well: crashes before it are no loop. In ms. */
+const STABLE_MS = 5_000;
+/** Loading the code takes a fraction of a second; a start that takes so long hangs. In ms. */
+const START_TIMEOUT_MS = 30_000;
+/** What a draining worker gets beyond its deadline for its last reports. In ms. */
+const DRAIN_GRACE_MS = 2_000;
+const BACKOFF: BackoffPolicy = { firstMs: 100, capMs: 10_000 };
+
+/**
+ * Keeps the desired number of workers running: replaces those that die, with backoff when they crash in a loop, rolls
+ * them one at a time, scales and stops them. It never touches a listening socket, so none of this can refuse a client.
+ */
+export class WorkerSupervisor {
+  readonly #options: SupervisorOptions;
+  readonly #members = new Set<Member>();
+  #desired: number;
+  #incarnations = 0;
+  #crashes = 0;
+  #lastCrash = '';
+  #restart: { timer: NodeJS.Timeout; at: number } | null = null;
+  #rolling = false;
+  #stopping: (() => void) | null = null;
+  #whenServing: { count: number; resolve: () => void } | null = null;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#desired = options.workers;
+  }
+
+  /** Starts the workers; resolves when all of them accept, however long crashes delay that. */
+  start(): Promise<void> {
+    const serving = new Promise<void>((resolve) => {
+      this.#whenServing = { count: this.#desired, resolve };
+    });
+    this.#reconcile();
+    return serving;
+  }
+
+  list(): WorkerView[] {
+    return [...this.#members].map(({ process, incarnation, state }) => ({
+      pid: process.pid,
+      incarnation,
+      state,
+      connections: this.#options.heldBy(incarnation),
+    }));
+  }
+
+  health(): SupervisorHealth {
+    const count = (state: WorkerState) => [...this.#members].filter((member) => member.state === state).length;
+    return {
+      desired: this.#desired,
+      serving: count('serving'),
+      starting: count('starting'),
+      draining: count('draining'),
+      crashes: this.#crashes,
+      restartInMs: this.#restart === null ? 0 : Math.max(0, Math.ceil(this.#restart.at - this.#options.clock.now())),
+      lastCrash: this.#lastCrash,
+    };
+  }
+
+  /**
+   * Replaces every worker that serves now, one at a time, each after its successor accepts. Resolves with how many were
+   * replaced; they may still be draining.
+   * @throws EDGE_ERR_BUSY while a roll or a stop is under way
+   * @throws EDGE_ERR_WORKER_START when a successor fails: the workers that were not replaced yet serve on
+   */
+  async roll(): Promise<number> {
+    if (this.#stopping !== null) throw new EdgeError('EDGE_ERR_BUSY', 'the proxy is stopping');
+    if (this.#rolling) throw new EdgeError('EDGE_ERR_BUSY', 'a roll is under way; wait for it to end');
+    this.#rolling = true;
+    try {
+      let replaced = 0;
+      for (const member of [...this.#members]) {
+        // One that died meanwhile was replaced by a new one already; one that leaves is being replaced.
+        if (!this.#members.has(member) || member.leaving || member.state === 'draining') continue;
+        await this.#replace(member);
+        replaced++;
+      }
+      this.#options.log.info({ replaced }, 'roll finished');
+      return replaced;
+    } finally {
+      this.#rolling = false;
+    }
+  }
+
+  /** Sets the desired number of workers: missing ones start, surplus ones drain, the least busy first. */
+  scale(count: number): void {
+    if (this.#stopping !== null) throw new EdgeError('EDGE_ERR_BUSY', 'the proxy is stopping');
+    this.#options.log.info({ from: this.#desired, to: count }, 'scaling workers');
+    this.#desired = count;
+    this.#reconcile();
+  }
+
+  get desired(): number {
+    return this.#desired;
+  }
+
+  /** Drains every worker; resolves when none is left. */
+  stop(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#stopping = resolve;
+      this.#clearRestart();
+      for (const member of this.#members) this.#drain(member);
+      if (this.#members.size === 0) resolve();
+    });
+  }
+
+  /** Ends every worker at once. */
+  killAll(): void {
+    for (const member of this.#members) member.process.kill('stopped at once');
+  }
+
+  #active(): Member[] {
+    return [...this.#members].filter((member) => !member.leaving && member.state !== 'draining');
+  }
+
+  #reconcile(): void {
+    if (this.#stopping !== null) return;
+    const active = this.#active();
+    if (active.length >= this.#desired) {
+      this.#clearRestart();
+      const heldBy = (member: Member) => this.#options.heldBy(member.incarnation);
+      const byLoad = active.sort((a, b) => heldBy(a) - heldBy(b));
+      for (const member of byLoad.slice(0, active.length - this.#desired)) this.#drain(member);
+      return;
+    }
+    if (this.#restart !== null) return;
+    const delay = backoffMs(this.#crashes, BACKOFF);
+    if (delay === 0) {
+      for (let i = active.length; i < this.#desired; i++) this.#launch(null);
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#restart = null;
+      // One at a time while they crash: the next one waits for this one to prove itself.
+      this.#launch(null);
+      if (this.#active().length < this.#desired) this.#reconcile();
+    }, delay);
+    this.#restart = { timer, at: this.#options.clock.now() + delay };
+  }
+
+  /** Starts a successor and, once it accepts, drains `member`. */
+  async #replace(member: Member): Promise<void> {
+    member.leaving = true;
+    const successor = this.#launch(member);
+    await successor.accepted;
+    this.#drain(member);
+  }
+
+  #launch(replaces: Member | null): { accepted: Promise<void> } {
+    const incarnation = ++this.#incarnations;
+    let settleStart: Member['settleStart'] = () => {};
+    const accepted = new Promise<void>((resolve, reject) => {
+      settleStart = (error) => (error === null ? resolve() : reject(error));
+    });
+    // Only a roll waits for it; a crash at the start is handled where the exit is.
+    accepted.catch(() => {});
+    const process = this.#options.launcher.launch(incarnation, {
+      accepting: () => this.#accepting(member),
+      retiring: () => this.#retiring(member),
+      exited: (exit) => this.#exited(member, exit),
+    });
+    const member: Member = {
+      incarnation,
+      process,
+      state: 'starting',
+      servingSince: 0,
+      leaving: false,
+      replaces,
+      deadline: null,
+      settleStart,
+    };
+    member.deadline = setTimeout(() => process.kill(`did not accept within ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS);
+    this.#members.add(member);
+    this.#options.log.debug({ incarnation, worker: process.pid }, 'worker starting');
+    return { accepted };
+  }
+
+  #accepting(member: Member): void {
+    if (member.state !== 'starting') return;
+    clearTimeout(member.deadline!);
+    member.state = 'serving';
+    member.servingSince = this.#options.clock.now();
+    member.replaces = null;
+    member.deadline = setTimeout(() => {
+      this.#crashes = 0;
+      this.#reconcile();
+    }, STABLE_MS);
+    this.#options.log.info({ incarnation: member.incarnation, worker: member.process.pid }, 'worker serving');
+    member.settleStart(null);
+    const serving = [...this.#members].filter(({ state }) => state === 'serving').length;
+    if (this.#whenServing !== null && serving >= this.#whenServing.count) {
+      this.#whenServing.resolve();
+      this.#whenServing = null;
+    }
+  }
+
+  #retiring(member: Member): void {
+    if (this.#stopping !== null || member.leaving || member.state !== 'serving') return;
+    this.#options.log.info(
+      { incarnation: member.incarnation, worker: member.process.pid },
+      'worker asks to be replaced',
+    );
+    this.#replace(member).catch((error: EdgeError) => {
+      // A stop ends the successor too, and drains this one anyway.
+      if (this.#stopping !== null) return;
+      this.#options.log.error(
+        { code: error.code, reason: error.message },
+        'worker could not be replaced; it serves on',
+      );
+    });
+  }
+
+  #drain(member: Member): void {
+    if (member.state === 'draining' || !this.#members.has(member)) return;
+    clearTimeout(member.deadline!);
+    member.state = 'draining';
+    const connections = this.#options.heldBy(member.incarnation);
+    this.#options.log.info(
+      { incarnation: member.incarnation, worker: member.process.pid, connections },
+      'worker draining',
+    );
+    const patience = this.#options.drainTimeoutMs + DRAIN_GRACE_MS;
+    member.deadline = setTimeout(() => member.process.kill(`did not exit within ${patience} ms of draining`), patience);
+    member.process.drain();
+  }
+
+  #exited(member: Member, exit: WorkerExit): void {
+    clearTimeout(member.deadline!);
+    this.#members.delete(member);
+    const { incarnation, process, state, replaces } = member;
+    const what = exit.reason || (exit.signal === null ? `exit code ${exit.code}` : `signal ${exit.signal}`);
+    const fields = {
+      incarnation,
+      worker: process.pid,
+      code: exit.code,
+      signal: exit.signal,
+      reason: what,
+      cut: exit.cut,
+    };
+    if (state === 'draining' && exit.code === 0) this.#options.log.info(fields, 'worker drained');
+    else this.#options.log.warn(fields, state === 'draining' ? 'worker ended while draining' : 'worker died');
+    // Before anything counts the active ones: the predecessor stays after all.
+    if (replaces !== null) replaces.leaving = false;
+    member.settleStart(new EdgeError('EDGE_ERR_WORKER_START', `worker ${process.pid} did not come to accept: ${what}`));
+
+    // A kill from outside says nothing about our code, and whoever kills workers wants to see them come back.
+    const killed = exit.signal === 'SIGKILL' && exit.reason === '';
+    if (state !== 'draining' && !killed) this.#crashed(member, what);
+    if (this.#stopping !== null && this.#members.size === 0) this.#stopping();
+    else this.#reconcile();
+  }
+
+  #crashed(member: Member, what: string): void {
+    const served = member.state === 'serving' ? this.#options.clock.now() - member.servingSince : 0;
+    this.#crashes = served >= STABLE_MS ? 1 : this.#crashes + 1;
+    this.#lastCrash = what;
+  }
+
+  #clearRestart(): void {
+    if (this.#restart !== null) clearTimeout(this.#restart.timer);
+    this.#restart = null;
+  }
+}

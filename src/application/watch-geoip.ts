@@ -1,0 +1,47 @@
+// Runs in: primary
+import type { Log } from './ports/log.ts';
+
+/** A GeoIP database whose file may be replaced while it serves. */
+export interface UpdatableGeoip {
+  readonly path: string;
+  /** Never rejects. A failure is told at every look until the file changes. */
+  checkForUpdate(): Promise<{ kind: 'unchanged' } | { kind: 'reloaded' } | { kind: 'failed'; message: string }>;
+}
+
+/** Follows the GeoIP file; a bad one is named once, and the one before it serves on. */
+export class WatchGeoip {
+  readonly #geoip: UpdatableGeoip;
+  readonly #log: Log;
+  #told = '';
+  #timer: NodeJS.Timeout | null = null;
+  #stopped = false;
+
+  constructor(geoip: UpdatableGeoip, log: Log) {
+    this.#geoip = geoip;
+    this.#log = log;
+  }
+
+  async look(): Promise<void> {
+    const update = await this.#geoip.checkForUpdate();
+    if (update.kind === 'failed') {
+      if (update.message !== this.#told)
+        this.#log.error({ reason: update.message }, 'GeoIP database not reloaded; the one before serves on');
+      this.#told = update.message;
+      return;
+    }
+    if (update.kind === 'reloaded') this.#log.info({ path: this.#geoip.path }, 'GeoIP database reloaded');
+    this.#told = '';
+  }
+
+  /** Looks every `intervalMs`, counted from the end of the look before. */
+  every(intervalMs: number): void {
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => void this.look().then(() => this.every(intervalMs)), intervalMs);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+}

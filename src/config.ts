@@ -1,0 +1,286 @@
+import { availableParallelism } from 'node:os';
+import type { Listener } from './domain/entities.ts';
+import { isRegionCode, REGIONS, type RegionCode } from './domain/value-objects.ts';
+import { EdgeError } from './errors.ts';
+import { formatEndpoint, parseAddress } from './ip-address.ts';
+
+/** Where the admin HTTP server listens. */
+export type AdminAddress =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
+/** Everything that an operator can choose, validated. Times are in ms whatever unit their variable has. */
+export interface Config {
+  readonly listeners: readonly Listener[];
+  readonly dbPath: string;
+  readonly popRegion: RegionCode;
+  readonly dbReloadMs: number;
+  /** `null`: the bundled database. */
+  readonly geoipPath: string | null;
+  readonly bindingTtlMs: number;
+  readonly bindingGcIntervalMs: number;
+  readonly maxBindings: number;
+  readonly workers: number;
+  readonly engine: 'auto' | 'stream';
+  /** `null`: off. */
+  readonly admin: AdminAddress | null;
+  /** `null`: no token is asked for. */
+  readonly adminToken: string | null;
+  readonly connectTimeoutMs: number;
+  readonly connectAttempts: number;
+  readonly idleTimeoutMs: number;
+  readonly halfCloseTimeoutMs: number;
+  readonly shutdownTimeoutMs: number;
+  readonly heartbeatTimeoutMs: number;
+  readonly debug: boolean;
+}
+
+export interface Variable<T> {
+  readonly default: string;
+  /** What it may hold, for the message about a value that it may not hold. */
+  readonly expected: string;
+  readonly meaning: string;
+  /** `undefined`: it may not hold this. */
+  readonly parse: (text: string) => T | undefined;
+}
+
+const WEEK_SECS = 7 * 24 * 3600;
+
+/** The variables, in the order in which people read about them. */
+export const VARIABLES = {
+  EDGEPROXY_LISTEN_ADDR: variable(
+    '0.0.0.0:8080',
+    'one or more `ip:port[=app]`, comma-separated, IPv6 in brackets, each address once',
+    'where clients connect; `=app` restricts a listener to the backends of one app',
+    parseListeners,
+  ),
+  EDGEPROXY_DB_PATH: variable('routing.db', 'a file path', 'the routing database (SQLite)', parsePath),
+  EDGEPROXY_REGION: variable('sa', REGIONS.join(', '), "this POP's region", (text) =>
+    isRegionCode(text) ? text : undefined,
+  ),
+  EDGEPROXY_DB_RELOAD_SECS: seconds('5', 1, 86_400, 'how often to look for changes of the routing database'),
+  EDGEPROXY_GEOIP_PATH: variable(
+    '',
+    'a file path; unset for the bundled database',
+    'a MaxMind-format country or city database',
+    (text) => text.trim() || null,
+  ),
+  EDGEPROXY_BINDING_TTL_SECS: seconds('600', 1, 30 * 86_400, 'how long an idle client keeps its backend'),
+  EDGEPROXY_BINDING_GC_INTERVAL_SECS: seconds('60', 1, 86_400, 'how often expired bindings are swept'),
+  EDGEPROXY_MAX_BINDINGS: integer(
+    '1000000',
+    1,
+    50_000_000,
+    'bindings kept at most; the least recently seen goes first',
+  ),
+  EDGEPROXY_WORKERS: variable(
+    'auto',
+    '`auto` (one a core) or a whole number from 1 to 256',
+    'number of workers',
+    parseWorkers,
+  ),
+  EDGEPROXY_ENGINE: variable('auto', '`auto` or `stream`', 'the data plane engine', (text) =>
+    text === 'auto' || text === 'stream' ? text : undefined,
+  ),
+  EDGEPROXY_ADMIN_ADDR: variable(
+    '127.0.0.1:8081',
+    '`ip:port`, `unix:/path`, or `off`',
+    'where the admin HTTP server listens',
+    parseAdmin,
+  ),
+  EDGEPROXY_ADMIN_TOKEN: variable(
+    '',
+    'at least 16 characters without blanks',
+    'bearer token of the admin API; required when it is not on loopback',
+    parseToken,
+  ),
+  EDGEPROXY_CONNECT_TIMEOUT_MS: integer('5000', 1, 600_000, 'time for one dial of one backend'),
+  EDGEPROXY_CONNECT_ATTEMPTS: integer('3', 1, 16, 'different backends tried for one client'),
+  EDGEPROXY_IDLE_TIMEOUT_SECS: seconds(
+    '3600',
+    0,
+    WEEK_SECS,
+    'a connection without a byte either way is closed; 0 = off',
+  ),
+  EDGEPROXY_HALF_CLOSE_TIMEOUT_SECS: seconds('60', 0, WEEK_SECS, 'one side is done and the other silent; 0 = off'),
+  EDGEPROXY_SHUTDOWN_TIMEOUT_SECS: seconds('30', 0, 86_400, 'how long a stop or a roll waits for open connections'),
+  EDGEPROXY_HEARTBEAT_TIMEOUT_SECS: seconds(
+    '5',
+    1,
+    300,
+    'a worker that is silent for so long is killed and replaced; a pick that takes so long is given up',
+  ),
+  DEBUG: variable(
+    '',
+    '`1` or `true` for the debug log level; `0`, `false` or nothing for none',
+    'log level',
+    parseSwitch,
+  ),
+} as const satisfies Record<string, Variable<unknown>>;
+
+export type VariableName = keyof typeof VARIABLES;
+type Values = { [Name in VariableName]: NonNullable<ReturnType<(typeof VARIABLES)[Name]['parse']>> | null };
+
+export interface ConfigProblem {
+  readonly name: string;
+  readonly value: string;
+  readonly expected: string;
+}
+
+/** A token is named, never shown. */
+const SECRET: VariableName = 'EDGEPROXY_ADMIN_TOKEN';
+
+/**
+ * Reads the configuration from an environment. Unset means the default.
+ * @throws EDGE_ERR_CONFIG with one message that lists every wrong variable, what it holds, and what it may hold
+ */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const problems: ConfigProblem[] = [];
+  const entries = (Object.keys(VARIABLES) as VariableName[]).map((name) => {
+    const variable: Variable<unknown> = VARIABLES[name];
+    const text = env[name] ?? variable.default;
+    const value = variable.parse(text);
+    if (value === undefined) {
+      problems.push({ name, value: name === SECRET ? '(not shown)' : text.slice(0, 200), expected: variable.expected });
+    }
+    return [name, value];
+  });
+  const values = Object.fromEntries(entries) as Values;
+
+  if (values.EDGEPROXY_ADMIN_ADDR && !isPrivate(values.EDGEPROXY_ADMIN_ADDR) && values.EDGEPROXY_ADMIN_TOKEN === null) {
+    const value = env.EDGEPROXY_ADMIN_ADDR ?? '';
+    problems.push({
+      name: 'EDGEPROXY_ADMIN_ADDR',
+      value,
+      expected: 'a loopback address, or EDGEPROXY_ADMIN_TOKEN set as well',
+    });
+  }
+  if (problems.length > 0) throw new EdgeError('EDGE_ERR_CONFIG', describeProblems(problems));
+  return Object.freeze(toConfig(values));
+}
+
+/** Variables with our prefix that we do not know: most likely misspelt. */
+export function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
+  return Object.keys(env).filter(
+    (name) => name.startsWith('EDGEPROXY_') && !Object.hasOwn(VARIABLES, name) && !INTERNAL.has(name),
+  );
+}
+
+/** What the primary tells its workers through the environment. */
+export const INCARNATION_VARIABLE = 'EDGEPROXY_INTERNAL_INCARNATION';
+const INTERNAL: ReadonlySet<string> = new Set([INCARNATION_VARIABLE]);
+
+function describeProblems(problems: readonly ConfigProblem[]): string {
+  const lines = problems.map(({ name, value, expected }) => `  ${name}=${JSON.stringify(value)}: may hold ${expected}`);
+  return `the configuration is wrong in ${problems.length} place${problems.length === 1 ? '' : 's'}:\n${lines.join('\n')}`;
+}
+
+function toConfig(values: Values): Config {
+  return {
+    listeners: values.EDGEPROXY_LISTEN_ADDR!,
+    dbPath: values.EDGEPROXY_DB_PATH!,
+    popRegion: values.EDGEPROXY_REGION!,
+    dbReloadMs: values.EDGEPROXY_DB_RELOAD_SECS!,
+    geoipPath: values.EDGEPROXY_GEOIP_PATH,
+    bindingTtlMs: values.EDGEPROXY_BINDING_TTL_SECS!,
+    bindingGcIntervalMs: values.EDGEPROXY_BINDING_GC_INTERVAL_SECS!,
+    maxBindings: values.EDGEPROXY_MAX_BINDINGS!,
+    workers: values.EDGEPROXY_WORKERS!,
+    engine: values.EDGEPROXY_ENGINE!,
+    admin: values.EDGEPROXY_ADMIN_ADDR,
+    adminToken: values.EDGEPROXY_ADMIN_TOKEN,
+    connectTimeoutMs: values.EDGEPROXY_CONNECT_TIMEOUT_MS!,
+    connectAttempts: values.EDGEPROXY_CONNECT_ATTEMPTS!,
+    idleTimeoutMs: values.EDGEPROXY_IDLE_TIMEOUT_SECS!,
+    halfCloseTimeoutMs: values.EDGEPROXY_HALF_CLOSE_TIMEOUT_SECS!,
+    shutdownTimeoutMs: values.EDGEPROXY_SHUTDOWN_TIMEOUT_SECS!,
+    heartbeatTimeoutMs: values.EDGEPROXY_HEARTBEAT_TIMEOUT_SECS!,
+    debug: values.DEBUG!,
+  };
+}
+
+function variable<T>(
+  byDefault: string,
+  expected: string,
+  meaning: string,
+  parse: (text: string) => T | undefined,
+): Variable<T> {
+  return { default: byDefault, expected, meaning, parse };
+}
+
+function integer(byDefault: string, min: number, max: number, meaning: string, unit = 1): Variable<number> {
+  return variable(byDefault, `a whole number from ${min} to ${max}`, meaning, (text) => {
+    const number = parseInteger(text, min, max);
+    return number === undefined ? undefined : number * unit;
+  });
+}
+
+function seconds(byDefault: string, min: number, max: number, meaning: string): Variable<number> {
+  return integer(byDefault, min, max, meaning, 1000);
+}
+
+/** Decimal digits only: `1e3`, `0x10`, `5s` and `` are mistakes, not numbers. */
+function parseInteger(text: string, min: number, max: number): number | undefined {
+  if (!/^\d{1,12}$/.test(text.trim())) return undefined;
+  const number = Number(text);
+  return number >= min && number <= max ? number : undefined;
+}
+
+function parsePath(text: string): string | undefined {
+  return text.trim() === '' || text.includes('\0') ? undefined : text;
+}
+
+function parseWorkers(text: string): number | undefined {
+  return text === 'auto' ? availableParallelism() : parseInteger(text, 1, 256);
+}
+
+function parseSwitch(text: string): boolean | undefined {
+  return { '1': true, true: true, '0': false, false: false, '': false }[text.trim().toLowerCase()];
+}
+
+function parseToken(text: string): string | null | undefined {
+  if (text === '') return null;
+  return text.length >= 16 && /^[\x21-\x7e]+$/.test(text) ? text : undefined;
+}
+
+function parseListeners(text: string): Listener[] | undefined {
+  const listeners = text.split(',').map(parseListener);
+  const names = new Set(listeners.map((listener) => listener?.name));
+  const complete = listeners.filter((listener) => listener !== undefined);
+  // Port 0, any free one, may be asked for several times.
+  const distinct = names.size === listeners.length || complete.every((listener) => listener.port === 0);
+  return complete.length === listeners.length && distinct ? complete : undefined;
+}
+
+function parseListener(text: string): Listener | undefined {
+  const [address = '', app = '', ...more] = text.trim().split('=');
+  const endpoint = parseEndpoint(address);
+  if (endpoint === undefined || more.length > 0 || app.length > 255 || (text.includes('=') && app === ''))
+    return undefined;
+  return { name: formatEndpoint(endpoint.host, endpoint.port), ...endpoint, app };
+}
+
+/** `ip:port` or `[ipv6]:port`; `localhost` is taken for 127.0.0.1. */
+export function parseEndpoint(text: string): { host: string; port: number } | undefined {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text.trim());
+  if (match === null) return undefined;
+  const [, bracketed, plain = '', portText = ''] = match;
+  const port = parseInteger(portText, 0, 65_535);
+  const address = parseAddress(bracketed ?? (plain === 'localhost' ? '127.0.0.1' : plain));
+  if (address === null || port === undefined || (bracketed !== undefined) !== address.text.includes(':'))
+    return undefined;
+  return { host: address.text, port };
+}
+
+function parseAdmin(text: string): AdminAddress | null | undefined {
+  if (text === 'off') return null;
+  if (text.startsWith('unix:'))
+    return text.length > 5 && !text.includes('\0') ? { kind: 'unix', path: text.slice(5) } : undefined;
+  const endpoint = parseEndpoint(text);
+  return endpoint === undefined ? undefined : { kind: 'tcp', ...endpoint };
+}
+
+/** Reachable from this machine only; a unix socket is guarded by its file's permissions. */
+function isPrivate(address: AdminAddress): boolean {
+  return address.kind === 'unix' || address.host.startsWith('127.') || address.host === '::1';
+}

@@ -1,0 +1,51 @@
+import { PICK_REASONS, REFUSAL_REASONS } from '../domain/entities.ts';
+import { CLOSE_REASONS, FromPrimary, FromWorker, type PrimaryMessage, type WorkerMessage } from './messages.ts';
+
+/** Whether a decoded value is of its form; what is not is dropped and counted, and never changes the books. */
+type Check = (value: unknown) => boolean;
+
+const MAX_TEXT = 255;
+const MAX_TRIED = 64;
+
+const text: Check = (value) => typeof value === 'string' && value.length <= MAX_TEXT;
+const index: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+const quantity: Check = (value) => Number.isFinite(value) && (value as number) >= 0;
+const texts: Check = (value) => Array.isArray(value) && value.length <= MAX_TRIED && value.every(text);
+const closeReason: Check = (value) => index(value) && (value as number) < CLOSE_REASONS.length;
+const refusal: Check = (value) => (REFUSAL_REASONS as readonly unknown[]).includes(value);
+const pickReason: Check = (value) => (PICK_REASONS as readonly unknown[]).includes(value);
+
+const WORKER_FORMS: Readonly<Record<number, readonly Check[]>> = {
+  [FromWorker.hello]: [index, index],
+  [FromWorker.heartbeat]: [],
+  [FromWorker.pick]: [index, index, text, texts],
+  [FromWorker.connected]: [index, quantity],
+  [FromWorker.connectFailed]: [index, text],
+  [FromWorker.closed]: [index, closeReason, quantity, quantity, quantity, quantity, quantity, index],
+  [FromWorker.abandoned]: [index],
+  [FromWorker.unserved]: [index, text, refusal, quantity, index],
+};
+
+const PRIMARY_FORMS: Readonly<Record<number, readonly Check[]>> = {
+  [FromPrimary.welcome]: [index],
+  [FromPrimary.denied]: [text],
+  [FromPrimary.heartbeat]: [],
+  [FromPrimary.assigned]: [index, text, text, index, pickReason],
+  [FromPrimary.refused]: [index, refusal],
+};
+
+export function isWorkerMessage(value: unknown): value is WorkerMessage {
+  return hasForm(value, WORKER_FORMS);
+}
+
+export function isPrimaryMessage(value: unknown): value is PrimaryMessage {
+  return hasForm(value, PRIMARY_FORMS);
+}
+
+function hasForm(value: unknown, forms: Readonly<Record<number, readonly Check[]>>): boolean {
+  if (!Array.isArray(value) || typeof value[0] !== 'number') return false;
+  const form = forms[value[0]];
+  if (form === undefined || value.length !== form.length + 1) return false;
+  for (let i = 0; i < form.length; i++) if (!form[i]!(value[i + 1])) return false;
+  return true;
+}

@@ -1,0 +1,197 @@
+// Runs in: primary. Its composition root: configuration in, running proxy out.
+import { networkInterfaces } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { type AdminServer, openAdminServer } from './adapters/inbound/admin-http/server.ts';
+import { wireSignals } from './adapters/inbound/signals.ts';
+import { WorkerSession } from './adapters/inbound/worker-session.ts';
+import { ClusterLauncher } from './adapters/outbound/cluster-launcher.ts';
+import { bindListeners } from './adapters/outbound/listening-sockets.ts';
+import { bundledGeoipPath } from './adapters/outbound/maxmind/bundled.ts';
+import { MaxmindGeoResolver } from './adapters/outbound/maxmind/maxmind-geo-resolver.ts';
+import { MemoryBindings } from './adapters/outbound/memory-bindings/memory-bindings.ts';
+import { openAccessLog, openLog } from './adapters/outbound/pino-log.ts';
+import { PrometheusMetrics } from './adapters/outbound/prometheus-metrics.ts';
+import { ensureDatabase } from './adapters/outbound/sqlite/ensure-database.ts';
+import { ownEndpoints } from './adapters/outbound/sqlite/own-endpoints.ts';
+import { SqliteBackendRepository } from './adapters/outbound/sqlite/sqlite-backend-repository.ts';
+import { explainPick } from './application/explain-pick.ts';
+import type { Log } from './application/ports/log.ts';
+import { type ConnectionLease, ProxyService } from './application/proxy-service.ts';
+import { readiness } from './application/readiness.ts';
+import { ReloadRouting } from './application/reload-routing.ts';
+import { RoutingState } from './application/routing-state.ts';
+import { WorkerSupervisor } from './application/supervise-workers.ts';
+import { sweepBindings } from './application/sweep-bindings.ts';
+import { viewBackends } from './application/view-backends.ts';
+import { WatchGeoip } from './application/watch-geoip.ts';
+import { type Config, INCARNATION_VARIABLE, readConfig, unknownVariables } from './config.ts';
+import { ConnectionLedger } from './domain/connection-ledger.ts';
+import { EdgeError, messageOf } from './errors.ts';
+
+async function startPrimary(config: Config, log: Log): Promise<void> {
+  const clock = { now: () => performance.now() };
+  const geo = await MaxmindGeoResolver.open(config.geoipPath ?? bundledGeoipPath(), (problem) => {
+    log.warn({ reason: problem }, 'GeoIP database damaged');
+  });
+  const created = ensureDatabase(config.dbPath) === 'created';
+  const sockets = bindListeners(config.listeners);
+  const listeners = sockets.map(({ listener }) => listener);
+  const adminEndpoints = config.admin?.kind === 'tcp' ? [config.admin] : [];
+
+  const ledger = new ConnectionLedger<ConnectionLease>();
+  const bindings = new MemoryBindings({ ttlMs: config.bindingTtlMs, maxBindings: config.maxBindings });
+  const routing = new RoutingState(ledger);
+  const repository = new SqliteBackendRepository({
+    path: config.dbPath,
+    listeners,
+    ownEndpoints: () => ownEndpoints([...listeners, ...adminEndpoints], networkInterfaces()),
+  });
+  const reload = new ReloadRouting({ repository, routing, log });
+  const watchGeoip = new WatchGeoip(geo, log);
+
+  let droppedMessages = 0;
+  let stopping = false;
+  const metrics = new PrometheusMetrics({
+    connections: () => ledger.counts(),
+    workers: () => supervisor.health(),
+    gauges: () => ({
+      connections_active: ledger.total,
+      bindings: bindings.size,
+      routing_version: routing.table.version,
+      routing_backends: routing.table.size,
+      routing_bad_rows: reload.health().badRows,
+      routing_stale: reload.health().error === '' ? 0 : 1,
+      worker_crashes: supervisor.health().crashes,
+    }),
+    counters: () => ({
+      bindings_evicted_total: bindings.evictions,
+      routing_loads_total: reload.health().loads,
+      routing_load_failures_total: reload.health().failures,
+      channel_dropped_total: droppedMessages,
+    }),
+  });
+  const decisions = { routing, ledger, bindings, geo, popRegion: config.popRegion, clock };
+  const service = new ProxyService({ ...decisions, listeners, metrics, accessLog: openAccessLog() });
+
+  const launcher = new ClusterLauncher({
+    exec: fileURLToPath(new URL('../workers/proxy.ts', import.meta.url)),
+    env: (incarnation) => ({ [INCARNATION_VARIABLE]: String(incarnation) }),
+    sockets,
+    openSession: (incarnation, socket, events) =>
+      new WorkerSession({
+        socket,
+        incarnation,
+        service,
+        heartbeatTimeoutMs: config.heartbeatTimeoutMs,
+        ...events,
+        onDropped: (count) => {
+          droppedMessages += count;
+        },
+      }),
+  });
+  const supervisor = new WorkerSupervisor({
+    launcher,
+    clock,
+    log,
+    workers: config.workers,
+    heldBy: (incarnation) => ledger.heldBy(incarnation),
+    drainTimeoutMs: config.shutdownTimeoutMs,
+  });
+
+  await reload.look();
+  reload.every(config.dbReloadMs);
+  watchGeoip.every(config.dbReloadMs);
+  const stopSweeping = sweepBindings(bindings, clock, config.bindingGcIntervalMs);
+
+  let admin: AdminServer | null = null;
+  const roll = () => {
+    supervisor.roll().catch((error: EdgeError) => {
+      log.error({ code: error.code, reason: error.message }, 'roll ended early; the workers that remain serve on');
+    });
+  };
+  wireSignals({
+    roll,
+    reload: () => void Promise.all([reload.look(), watchGeoip.look()]),
+    scaleBy: (change) => {
+      if (!stopping) supervisor.scale(Math.max(1, Math.min(256, supervisor.desired + change)));
+    },
+    stop: (signal) => {
+      stopping = true;
+      log.info({ signal, connections: ledger.total }, 'stopping: draining connections');
+      void supervisor.stop().then(async () => {
+        stopSweeping();
+        watchGeoip.stop();
+        await Promise.all([reload.stop(), admin?.close()]);
+        log.info({}, 'stopped');
+        process.exit(0);
+      });
+    },
+    stopAtOnce: (signal) => {
+      log.warn({ signal, connections: ledger.total }, 'stopping at once');
+      supervisor.killAll();
+      process.exit(1);
+    },
+  });
+
+  if (config.admin !== null) {
+    admin = await openAdminServer({
+      address: config.admin,
+      token: config.adminToken,
+      routes: {
+        listeners,
+        readiness: () => readiness(routing, listeners, reload.health(), supervisor.health(), stopping),
+        metrics: async () => ({ contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }),
+        backends: () => viewBackends(routing, ledger),
+        workers: () => supervisor.list(),
+        explain: (listener, address) => explainPick({ service, ...decisions }, listener, address),
+        roll: () => supervisor.roll(),
+        scale: (count) => supervisor.scale(count),
+      },
+    });
+  }
+  await supervisor.start();
+  log.info(
+    {
+      listeners: listeners.map(({ name, app }) => (app === '' ? name : `${name}=${app}`)),
+      admin: admin?.name ?? 'off',
+      region: config.popRegion,
+      engine: 'stream',
+      workers: config.workers,
+      backends: routing.table.size,
+      node: process.version,
+    },
+    'ready',
+  );
+  if (created || routing.table.size === 0) sayHowToAdd(log, config.dbPath);
+  process.send?.('ready');
+}
+
+function sayHowToAdd(log: Log, dbPath: string): void {
+  log.info(
+    { database: dbPath },
+    'no backends yet: clients are refused until there is one; add it while this runs, from another terminal:',
+  );
+  log.info(
+    { database: dbPath },
+    'npm run -s edgeproxy -- backends add my-backend --region sa --host 10.0.0.5 --port 8080',
+  );
+}
+
+function refuseToStart(error: unknown): never {
+  const failure =
+    error instanceof EdgeError ? error : new EdgeError('EDGE_ERR_INTERNAL', messageOf(error), { cause: error });
+  const detail = failure.code === 'EDGE_ERR_INTERNAL' && error instanceof Error ? `\n${error.stack}` : '';
+  process.stderr.write(`edgeproxy: ${failure.message}${detail}\n`);
+  process.exit(failure.exitCode);
+}
+
+process.title = 'edgeproxy primary';
+try {
+  const config = readConfig(process.env);
+  const log = openLog({ debug: config.debug, role: 'primary' });
+  const unknown = unknownVariables(process.env);
+  if (unknown.length > 0) log.warn({ variables: unknown }, 'unknown variables are ignored; are they misspelt?');
+  await startPrimary(config, log);
+} catch (error) {
+  refuseToStart(error);
+}

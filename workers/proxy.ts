@@ -1,0 +1,90 @@
+// Runs in: worker. Its composition root: started by the primary through node:cluster, never by hand.
+import net from 'node:net';
+import { StreamDataPlane } from '../src/adapters/dataplane/stream/stream-data-plane.ts';
+import { ChannelPicker } from '../src/adapters/outbound/channel-picker.ts';
+import { CHANNEL_FD } from '../src/adapters/outbound/cluster-launcher.ts';
+import { connectionBudget, descriptorLimit } from '../src/adapters/outbound/descriptor-limit.ts';
+import { openLog } from '../src/adapters/outbound/pino-log.ts';
+import { ServeConnections } from '../src/application/serve-connections.ts';
+import { INCARNATION_VARIABLE, readConfig } from '../src/config.ts';
+import { messageOf } from '../src/errors.ts';
+import { isPrimaryLifecycle, type WorkerLifecycle } from '../src/ipc/lifecycle.ts';
+
+const incarnation = Number(process.env[INCARNATION_VARIABLE]);
+const config = readConfig(process.env);
+const log = openLog({ debug: config.debug, role: 'worker' });
+const clock = { now: () => performance.now() };
+process.title = `edgeproxy worker ${incarnation}`;
+
+// First of all: a worker without its primary serves nobody, and must not be left behind.
+process.on('disconnect', () => process.exit(0));
+process.on('uncaughtException', (error) => fail(messageOf(error), error));
+// Signals to the whole process group (Ctrl-C, an init system's stop) are the primary's to act on.
+for (const signal of ['SIGINT', 'SIGUSR2', 'SIGHUP', 'SIGTTIN', 'SIGTTOU'] as const) process.on(signal, () => {});
+process.on('SIGTERM', () => tell({ edgeproxy: 'retire' }));
+
+const picker = new ChannelPicker({
+  socket: new net.Socket({ fd: CHANNEL_FD, readable: true, writable: true }),
+  incarnation,
+  timeoutMs: config.heartbeatTimeoutMs,
+  onHello: (denied) => {
+    if (denied !== null) fail(`the primary turned this worker away: ${denied}`);
+  },
+  onLost: () => process.exit(0),
+});
+
+let draining = false;
+const serve = new ServeConnections(
+  { picker, clock, connectAttempts: config.connectAttempts, onIdle: () => draining && leave() },
+  (onEvents) =>
+    new StreamDataPlane({
+      connectTimeoutMs: config.connectTimeoutMs,
+      idleTimeoutMs: config.idleTimeoutMs,
+      halfCloseTimeoutMs: config.halfCloseTimeoutMs,
+      maxConnections: connectionBudget(descriptorLimit()),
+      onEvents,
+    }),
+);
+
+const listening: Promise<void>[] = [];
+process.on('message', (message: unknown, handle: unknown) => {
+  if (!isPrimaryLifecycle(message)) return;
+  if (message.edgeproxy === 'drain') {
+    drain();
+    return;
+  }
+  listening.push(serve.dataPlane.listen(handle as never, message.listener));
+  if (!message.last) return;
+  Promise.all(listening).then(
+    () => tell({ edgeproxy: 'accepting' }),
+    (error) => fail(`cannot listen: ${messageOf(error)}`, error),
+  );
+});
+
+function drain(): void {
+  draining = true;
+  serve.dataPlane.stopAccepting();
+  if (serve.size === 0) {
+    leave();
+    return;
+  }
+  setTimeout(() => {
+    const reset = serve.cutAll();
+    log.warn({ incarnation, reset }, 'drain deadline: connections reset');
+  }, config.shutdownTimeoutMs);
+}
+
+/** Everything is reported and nothing is open: goes once the last report is with the kernel. */
+function leave(): void {
+  picker.end(() => process.exit(0));
+}
+
+function fail(reason: string, error?: unknown): void {
+  log.error({ incarnation, reason, stack: error instanceof Error ? error.stack : undefined }, 'worker failed');
+  tell({ edgeproxy: 'failed', reason }, () => process.exit(1));
+}
+
+function tell(message: WorkerLifecycle, then: () => void = () => {}): void {
+  if (process.send === undefined || !process.connected) then();
+  else process.send(message, undefined, undefined, then);
+}
