@@ -148,6 +148,7 @@ async function startPrimary(config: Config, log: Log): Promise<void> {
         scale: (count) => supervisor.scale(count),
       },
     });
+    log.info({ address: admin.name }, 'admin API listening');
   }
   await supervisor.start();
   log.info(

@@ -67,6 +67,8 @@ export function decideBackend(
   const binding = bindings.find(key, now);
   const bound = binding === 0 ? '' : bindings.backendOf(binding);
   const failedBefore = tried.length > 0;
+  const geo = locate(input.geo, address);
+  const country = geo?.country ?? null;
 
   let why: PickReason = failedBefore ? 'retried' : 'picked';
   let unusable = tried;
@@ -77,7 +79,7 @@ export function decideBackend(
     if (wanted !== '' && !tried.includes(wanted) && keepsBound(backend, app)) {
       if (!isFull(ledger.connections(wanted), backend)) {
         const reason = failedBefore ? 'retried' : 'bound';
-        return { kind: 'assign', backend, why: reason, key, binding, country: input.geo.country(address) };
+        return { kind: 'assign', backend, why: reason, key, binding, country };
       }
       if (wanted === bound) why = 'overflow';
       unusable = [...tried, wanted];
@@ -86,9 +88,7 @@ export function decideBackend(
     }
   }
 
-  const geo = locate(input.geo, address);
   const slot = routing.index.pick({ app, hash: hashClientKey(key), geo }, input.popRegion, unusable);
-  const country = geo?.country ?? null;
   if (slot >= 0) return { kind: 'assign', backend: table.backend(slot), why, key, binding, country };
   const reason = failedBefore ? 'connect_failed' : table.hasServing(app) ? 'all_full' : 'no_backend';
   return { kind: 'refuse', reason, key, binding, country };

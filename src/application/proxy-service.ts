@@ -1,10 +1,10 @@
 // Runs in: primary
 import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
 import type { ClientAddress, Listener, PickReason, RefusalReason } from '../domain/entities.ts';
-import { type DecideInput, type Decision, decideBackend } from './decide-backend.ts';
+import { Affinity, type Stake } from './affinity.ts';
+import { type DecideInput, type Decision, decideBackend, keepsBound } from './decide-backend.ts';
 import type { AccessLog } from './ports/access-log.ts';
 import type { ClosedReport, PickAnswer, PickRequest, UnservedReport } from './ports/backend-picker.ts';
-import type { BindingRef, BindingRepository } from './ports/binding-repository.ts';
 import type { Clock } from './ports/clock.ts';
 import type { MetricsStore } from './ports/metrics-store.ts';
 
@@ -17,10 +17,9 @@ export interface ConnectionLease extends Lease {
   readonly routingVersion: number;
   /** On the primary's clock. */
   readonly pickedAt: number;
-  /** The client's binding, which lives at least as long as this lease; 0 when the table had no room for one. */
-  readonly binding: BindingRef;
-  /** The binding moves here once the backend accepts. */
-  readonly movesBinding: boolean;
+  readonly stake: Stake;
+  /** The backend accepted. */
+  connected: boolean;
 }
 
 export interface ProxyServiceOptions extends Omit<DecideInput, 'movingTo' | 'ledger'> {
@@ -39,17 +38,13 @@ export class ProxyService {
   readonly #options: ProxyServiceOptions;
   readonly #input: DecideInput;
   readonly #ledger: ConnectionLedger<ConnectionLease>;
-  readonly #bindings: BindingRepository;
-  /** Bindings on their way to another backend, and how many leases carry them there. Bounded by the leases. */
-  readonly #moves = new Map<BindingRef, { readonly backendId: string; leases: number }>();
-  /** Bindings through which no connection came yet. Bounded by the leases. */
-  readonly #unproven = new Set<BindingRef>();
+  readonly #affinity: Affinity;
 
   constructor(options: ProxyServiceOptions) {
     this.#options = options;
-    this.#input = { ...options, movingTo: (binding) => this.#moves.get(binding)?.backendId ?? '' };
+    this.#affinity = new Affinity(options.bindings);
+    this.#input = { ...options, movingTo: (binding) => this.#affinity.movingTo(binding) };
     this.#ledger = options.ledger;
-    this.#bindings = options.bindings;
   }
 
   /** Decides without acting: what a connection of `address` would get at `now`. */
@@ -67,7 +62,7 @@ export class ProxyService {
     const leases = this.#ledger.releaseAll(incarnation);
     const now = this.#options.clock.now();
     for (const lease of leases) {
-      this.#settle(lease, now);
+      this.#affinity.giveBack(lease.stake, now);
       this.#recordClosed(lease, 'worker_died', { ...NOTHING_KNOWN, totalMs: now - lease.pickedAt });
     }
     return leases.length;
@@ -83,30 +78,30 @@ export class ProxyService {
     if (decision.kind === 'refuse') return { kind: 'refused', reason: decision.reason };
 
     const { backend, why } = decision;
-    const binding = this.#bindFor(decision, now);
-    const movesBinding = why === 'retried' && binding !== 0 && this.#joinMove(binding, backend.id, request.tried);
-    if (binding !== 0) this.#bindings.acquire(binding);
+    const { table } = this.#options.routing;
+    const isUp = (id: string) => keepsBound(table.find(id), listener.app);
+    const stake = this.#affinity.take(decision, request.tried, isUp, now);
     this.#ledger.reserve(incarnation, request.seq, {
       backendId: backend.id,
       client: address.text,
       country: decision.country,
       listener: listener.name,
       why,
-      routingVersion: this.#options.routing.table.version,
+      routingVersion: table.version,
       pickedAt: now,
-      binding,
-      movesBinding,
+      stake,
+      connected: false,
     });
     this.#options.metrics.picked(why);
     return { kind: 'assigned', backendId: backend.id, endpoint: { host: backend.host, port: backend.port }, why };
   }
 
-  /** The backend accepted: a binding that was moving has arrived. `false`, here and below: there is no such lease. */
+  /** The backend accepted. `false`, here and below: there is no such lease, or it was told before; nothing changed. */
   connected(incarnation: number, seq: number, rttMs: number): boolean {
     const lease = this.#ledger.find(incarnation, seq);
-    if (lease === undefined) return false;
-    this.#unproven.delete(lease.binding);
-    if (lease.movesBinding) this.#bindings.move(lease.binding, lease.backendId);
+    if (lease === undefined || lease.connected) return false;
+    lease.connected = true;
+    this.#affinity.proved(lease.stake, lease.backendId);
     this.#options.metrics.connected(lease.backendId, rttMs / 1000);
     return true;
   }
@@ -115,7 +110,7 @@ export class ProxyService {
   connectFailed(incarnation: number, seq: number): boolean {
     const lease = this.#ledger.release(incarnation, seq);
     if (lease === undefined) return false;
-    this.#settle(lease, this.#options.clock.now());
+    this.#affinity.giveBack(lease.stake, this.#options.clock.now());
     this.#options.metrics.connectFailed(lease.backendId);
     return true;
   }
@@ -124,7 +119,7 @@ export class ProxyService {
   closed(incarnation: number, seq: number, report: ClosedReport): boolean {
     const lease = this.#ledger.release(incarnation, seq);
     if (lease === undefined) return false;
-    this.#settle(lease, this.#options.clock.now());
+    this.#affinity.giveBack(lease.stake, this.#options.clock.now());
     this.#recordClosed(lease, report.reason, report);
     return true;
   }
@@ -133,7 +128,7 @@ export class ProxyService {
   abandoned(incarnation: number, seq: number): boolean {
     const lease = this.#ledger.release(incarnation, seq);
     if (lease === undefined) return false;
-    this.#settle(lease, this.#options.clock.now());
+    this.#affinity.giveBack(lease.stake, this.#options.clock.now());
     return true;
   }
 
@@ -141,7 +136,7 @@ export class ProxyService {
   unserved(report: UnservedReport, address: ClientAddress): boolean {
     const listener = this.#options.listeners[report.listener];
     if (listener === undefined) return false;
-    if (NEVER_ASKED.has(report.reason)) this.#options.metrics.accepted();
+    if (report.attempts === 0 && NEVER_ASKED.has(report.reason)) this.#options.metrics.accepted();
     this.#options.metrics.refused(report.reason);
     this.#options.accessLog.write({
       client: address.text,
@@ -159,46 +154,6 @@ export class ProxyService {
       routingVersion: this.#options.routing.table.version,
     });
     return true;
-  }
-
-  /** The binding that the connection counts for, made or moved if the decision calls for it; 0 when the table is full. */
-  #bindFor({ binding, key, ...decision }: Extract<Decision, { kind: 'assign' }>, now: number): BindingRef {
-    if (binding === 0) {
-      const made = this.#bindings.bind(key, decision.backend.id, now);
-      if (made !== 0) this.#unproven.add(made);
-      return made;
-    }
-    // Its backend is gone, so there is nothing to keep: the client's next connection must agree with this one already.
-    if (decision.why === 'rebound') this.#bindings.move(binding, decision.backend.id);
-    return binding;
-  }
-
-  /**
-   * Whether this attempt, if it connects, moves the binding: only when the bound backend itself failed, and then all of
-   * the client's connections move to the one backend that the first of them was given.
-   */
-  #joinMove(binding: BindingRef, backendId: string, tried: readonly string[]): boolean {
-    if (!tried.includes(this.#bindings.backendOf(binding))) return false;
-    const move = this.#moves.get(binding);
-    if (move === undefined) this.#moves.set(binding, { backendId, leases: 1 });
-    else if (move.backendId === backendId) move.leases++;
-    else return false;
-    return true;
-  }
-
-  /** What every release of a lease does to the client's binding. */
-  #settle({ binding, movesBinding }: ConnectionLease, now: number): void {
-    if (binding === 0) return;
-    if (movesBinding) {
-      const move = this.#moves.get(binding)!;
-      if (--move.leases === 0) this.#moves.delete(binding);
-    }
-    this.#bindings.release(binding, now);
-    // Nobody got through by it and nobody is trying: the binding would only send the client to a dead backend first.
-    if (this.#unproven.has(binding) && this.#bindings.openConnections(binding) === 0) {
-      this.#unproven.delete(binding);
-      this.#bindings.remove(binding);
-    }
   }
 
   #recordClosed(
@@ -225,7 +180,7 @@ export class ProxyService {
   }
 }
 
-/** Refusals of clients for which the worker asked nobody, so that no pick told of them. */
+/** Refusals for which the worker asked nobody: of a client's first pick, so that no pick told of it. */
 const NEVER_ASKED: ReadonlySet<RefusalReason> = new Set(['primary_silent', 'too_many_picks', 'descriptor_limit']);
 
 /** What a worker that died can no longer tell. */

@@ -9,7 +9,7 @@ export interface ServeOptions {
   readonly clock: Clock;
   /** Different backends tried for one client, >= 1. */
   readonly connectAttempts: number;
-  /** Called when a connection ended and it was the last one. */
+  /** Called when the last connection ended and is reported; also when there was none. */
   readonly onIdle: () => void;
 }
 
@@ -42,6 +42,8 @@ export class ServeConnections {
   readonly #dataPlane: DataPlane;
   readonly #connections = new Map<Conn, Connection>();
   #lastSeq = 0;
+  /** Connections that are over while their pick is under way: what the answer calls for is still to be reported. */
+  #unanswered = 0;
 
   /** `makeDataPlane` receives the handler of the engine's events. */
   constructor(
@@ -56,8 +58,9 @@ export class ServeConnections {
     return this.#dataPlane;
   }
 
+  /** Connections that are open, or over and not reported yet. */
   get size(): number {
-    return this.#connections.size;
+    return this.#connections.size + this.#unanswered;
   }
 
   /** Resets every connection that is left. Returns how many. */
@@ -71,7 +74,7 @@ export class ServeConnections {
     for (const event of events) this.#onEvent(event);
     // One message a loop turn, however many connections it is about.
     this.#options.picker.flush();
-    if (this.#connections.size === 0) this.#options.onIdle();
+    if (this.size === 0) this.#options.onIdle();
   }
 
   #onEvent(event: DataPlaneEvent): void {
@@ -153,6 +156,7 @@ export class ServeConnections {
     connection.over = event;
     if (connection.refused !== null) this.#reportUnserved(connection, event, connection.refused);
     else if (connection.seq !== 0) this.#options.picker.closed(connection.seq, closedReport(connection, event));
+    else this.#unanswered++;
   }
 
   #reportLate(connection: Connection, event: Closed, seq: number, answer: PickAnswer): void {
@@ -160,6 +164,8 @@ export class ServeConnections {
     if (answer.kind === 'refused') this.#reportUnserved(connection, event, answer.reason);
     else picker.closed(seq, closedReport(connection, event));
     picker.flush();
+    this.#unanswered--;
+    if (this.size === 0) this.#options.onIdle();
   }
 
   #reportUnserved({ listener, address, tried }: Connection, event: Closed, reason: RefusalReason): void {

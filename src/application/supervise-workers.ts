@@ -1,18 +1,12 @@
 // Runs in: primary
-import { type BackoffPolicy, backoffMs } from '../domain/backoff.ts';
 import { EdgeError } from '../errors.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Log } from './ports/log.ts';
 import type { WorkerExit, WorkerLauncher, WorkerProcess } from './ports/worker-launcher.ts';
+import { RestartBackoff, STABLE_MS } from './restart-backoff.ts';
+import type { SupervisorHealth, WorkerState, WorkerView } from './worker-views.ts';
 
-export type WorkerState = 'starting' | 'serving' | 'draining';
-
-export interface WorkerView {
-  readonly pid: number;
-  readonly incarnation: number;
-  readonly state: WorkerState;
-  readonly connections: number;
-}
+export type { SupervisorHealth, WorkerState, WorkerView } from './worker-views.ts';
 
 export interface SupervisorOptions {
   readonly launcher: WorkerLauncher;
@@ -23,19 +17,6 @@ export interface SupervisorOptions {
   readonly heldBy: (incarnation: number) => number;
   /** A drained worker exits by then by itself; shortly after it is killed. In ms. */
   readonly drainTimeoutMs: number;
-}
-
-/** Why new workers are not coming, for health. */
-export interface SupervisorHealth {
-  readonly desired: number;
-  readonly serving: number;
-  readonly starting: number;
-  readonly draining: number;
-  /** Crashes in a row, each soon after its start. */
-  readonly crashes: number;
-  /** Until the next start, in ms; 0 when none is being held back. */
-  readonly restartInMs: number;
-  readonly lastCrash: string;
 }
 
 interface Member {
@@ -51,13 +32,10 @@ interface Member {
   settleStart: (error: EdgeError | null) => void;
 }
 
-/** A worker that served for so long has started well: crashes before it are no loop. In ms. */
-const STABLE_MS = 5_000;
 /** Loading the code takes a fraction of a second; a start that takes so long hangs. In ms. */
 const START_TIMEOUT_MS = 30_000;
 /** What a draining worker gets beyond its deadline for its last reports. In ms. */
 const DRAIN_GRACE_MS = 2_000;
-const BACKOFF: BackoffPolicy = { firstMs: 100, capMs: 10_000 };
 
 /**
  * Keeps the desired number of workers running: replaces those that die, with backoff when they crash in a loop, rolls
@@ -66,24 +44,23 @@ const BACKOFF: BackoffPolicy = { firstMs: 100, capMs: 10_000 };
 export class WorkerSupervisor {
   readonly #options: SupervisorOptions;
   readonly #members = new Set<Member>();
+  readonly #backoff: RestartBackoff;
   #desired: number;
   #incarnations = 0;
-  #crashes = 0;
-  #lastCrash = '';
-  #restart: { timer: NodeJS.Timeout; at: number } | null = null;
   #rolling = false;
   #stopping: (() => void) | null = null;
-  #whenServing: { count: number; resolve: () => void } | null = null;
+  #whenServing: (() => void) | null = null;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.#desired = options.workers;
+    this.#backoff = new RestartBackoff(options.clock);
   }
 
-  /** Starts the workers; resolves when all of them accept, however long crashes delay that. */
+  /** Starts the workers; resolves when as many as are desired accept, however long crashes delay that. */
   start(): Promise<void> {
     const serving = new Promise<void>((resolve) => {
-      this.#whenServing = { count: this.#desired, resolve };
+      this.#whenServing = resolve;
     });
     this.#reconcile();
     return serving;
@@ -105,9 +82,9 @@ export class WorkerSupervisor {
       serving: count('serving'),
       starting: count('starting'),
       draining: count('draining'),
-      crashes: this.#crashes,
-      restartInMs: this.#restart === null ? 0 : Math.max(0, Math.ceil(this.#restart.at - this.#options.clock.now())),
-      lastCrash: this.#lastCrash,
+      crashes: this.#backoff.crashes,
+      restartInMs: this.#backoff.restartInMs,
+      lastCrash: this.#backoff.lastCrash,
     };
   }
 
@@ -142,6 +119,7 @@ export class WorkerSupervisor {
     this.#options.log.info({ from: this.#desired, to: count }, 'scaling workers');
     this.#desired = count;
     this.#reconcile();
+    this.#announceServing();
   }
 
   get desired(): number {
@@ -152,7 +130,7 @@ export class WorkerSupervisor {
   stop(): Promise<void> {
     return new Promise((resolve) => {
       this.#stopping = resolve;
-      this.#clearRestart();
+      this.#backoff.cancel();
       for (const member of this.#members) this.#drain(member);
       if (this.#members.size === 0) resolve();
     });
@@ -171,25 +149,20 @@ export class WorkerSupervisor {
     if (this.#stopping !== null) return;
     const active = this.#active();
     if (active.length >= this.#desired) {
-      this.#clearRestart();
+      this.#backoff.cancel();
       const heldBy = (member: Member) => this.#options.heldBy(member.incarnation);
       const byLoad = active.sort((a, b) => heldBy(a) - heldBy(b));
       for (const member of byLoad.slice(0, active.length - this.#desired)) this.#drain(member);
       return;
     }
-    if (this.#restart !== null) return;
-    const delay = backoffMs(this.#crashes, BACKOFF);
-    if (delay === 0) {
-      for (let i = active.length; i < this.#desired; i++) this.#launch(null);
-      return;
-    }
-    const timer = setTimeout(() => {
-      this.#restart = null;
-      // One at a time while they crash: the next one waits for this one to prove itself.
+    if (this.#backoff.pending) return;
+    const heldBack = this.#backoff.holdBack(() => {
+      // One at a time while they crash: the next one waits in its turn.
       this.#launch(null);
       if (this.#active().length < this.#desired) this.#reconcile();
-    }, delay);
-    this.#restart = { timer, at: this.#options.clock.now() + delay };
+    });
+    if (heldBack) return;
+    for (let i = active.length; i < this.#desired; i++) this.#launch(null);
   }
 
   /** Starts a successor and, once it accepts, drains `member`. */
@@ -236,16 +209,19 @@ export class WorkerSupervisor {
     member.servingSince = this.#options.clock.now();
     member.replaces = null;
     member.deadline = setTimeout(() => {
-      this.#crashes = 0;
+      this.#backoff.stable();
       this.#reconcile();
     }, STABLE_MS);
     this.#options.log.info({ incarnation: member.incarnation, worker: member.process.pid }, 'worker serving');
     member.settleStart(null);
+    this.#announceServing();
+  }
+
+  #announceServing(): void {
     const serving = [...this.#members].filter(({ state }) => state === 'serving').length;
-    if (this.#whenServing !== null && serving >= this.#whenServing.count) {
-      this.#whenServing.resolve();
-      this.#whenServing = null;
-    }
+    if (serving < this.#desired) return;
+    this.#whenServing?.();
+    this.#whenServing = null;
   }
 
   #retiring(member: Member): void {
@@ -305,13 +281,6 @@ export class WorkerSupervisor {
   }
 
   #crashed(member: Member, what: string): void {
-    const served = member.state === 'serving' ? this.#options.clock.now() - member.servingSince : 0;
-    this.#crashes = served >= STABLE_MS ? 1 : this.#crashes + 1;
-    this.#lastCrash = what;
-  }
-
-  #clearRestart(): void {
-    if (this.#restart !== null) clearTimeout(this.#restart.timer);
-    this.#restart = null;
+    this.#backoff.crashed(what, member.state === 'serving' ? this.#options.clock.now() - member.servingSince : 0);
   }
 }

@@ -20,7 +20,7 @@ export interface WorkerSessionOptions {
   readonly socket: Duplex;
   readonly incarnation: number;
   readonly service: ProxyService;
-  /** A worker that says nothing for so long hangs. In ms. */
+  /** A worker that said hello and then says nothing for so long hangs. In ms. */
   readonly heartbeatTimeoutMs: number;
   /** The worker said hello and may be given listening sockets. */
   readonly onWelcome: () => void;
@@ -52,7 +52,6 @@ export class WorkerSession {
       onMessages: (messages) => this.#onMessages(messages),
       onMalformed: (count) => options.onDropped(count),
       onClose: (error) => {
-        this.#end();
         closed();
         if (error !== undefined) options.onFailure(error.message);
       },
@@ -62,8 +61,10 @@ export class WorkerSession {
   }
 
   /**
-   * The process is gone. Resolves with how many connections that cut, once what it had still said is heard (its socket
-   * has come to its end) or `patienceMs` has passed, so that no report of a dead worker changes the books afterwards.
+   * The process is gone, and with it its sockets: only now may its slots go to others, for a channel is closed some
+   * microseconds before the rest, and a backend could meet its next connection while it still has the last. Resolves with
+   * how many connections that cut, once what the worker had still said is heard (its channel has come to its end) or
+   * `patienceMs` has passed; no later report of it changes the books.
    */
   async processGone(patienceMs: number): Promise<number> {
     let timer: NodeJS.Timeout | undefined;
@@ -90,9 +91,11 @@ export class WorkerSession {
     // When this process was itself held up, the worker's heartbeats are still unread: that is no silence of the worker.
     if (now - this.#lastBeat > heartbeatTimeoutMs / 2) this.#lastHeard = now;
     this.#lastBeat = now;
+    // Before its hello it is loading its code: the supervisor's deadline for starting holds.
+    if (!this.#welcome) return;
     if (now - this.#lastHeard > heartbeatTimeoutMs) {
       this.#options.onFailure(`said nothing for ${heartbeatTimeoutMs} ms`);
-    } else if (this.#welcome) {
+    } else {
       this.#channel.send([FromPrimary.heartbeat]);
     }
   }

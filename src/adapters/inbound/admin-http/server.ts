@@ -1,9 +1,10 @@
 // Runs in: primary
 import { timingSafeEqual } from 'node:crypto';
-import { chmod, rm, stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
+import net from 'node:net';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { codeOf, EdgeError, type ErrorCode, messageOf } from '../../../errors.ts';
-import { formatEndpoint } from '../../../ip-address.ts';
+import { formatEndpoint, parseAddress } from '../../../ip-address.ts';
 import { type AdminRoutes, addRoutes } from './routes.ts';
 
 export interface AdminServerOptions {
@@ -37,10 +38,17 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
  * @throws EDGE_ERR_ADMIN_LISTEN when its address cannot be bound
  */
 export async function openAdminServer({ address, token, routes }: AdminServerOptions): Promise<AdminServer> {
-  const app = Fastify({ bodyLimit: MAX_BODY_BYTES, requestTimeout: REQUEST_TIMEOUT_MS, forceCloseConnections: true });
+  const app = Fastify({
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: true,
+    // What the router cannot read never reaches the error handler, and would be answered in another shape.
+    frameworkErrors: answerError,
+  });
   app.server.maxConnections = MAX_CONNECTIONS;
   app.addHook('onRequest', refuseForeignPages);
   if (token !== null) app.addHook('onRequest', requireToken(token));
+  else if (address.kind === 'tcp') app.addHook('onRequest', refuseForeignNames);
   app.setErrorHandler(answerError);
   app.setNotFoundHandler((request, reply) => {
     void answer(reply, 404, 'EDGE_ERR_USAGE', `there is no ${request.method} ${request.url.slice(0, 200)}`);
@@ -58,8 +66,13 @@ async function listen(app: FastifyInstance, address: AdminServerOptions['address
       return formatEndpoint(address.host, typeof bound === 'object' && bound !== null ? bound.port : address.port);
     }
     await removeStaleSocket(address.path);
-    await app.listen({ path: address.path });
-    await chmod(address.path, 0o600);
+    // Made with its final mode: between a bind and a chmod anyone could connect.
+    const umask = process.umask(0o177);
+    try {
+      await app.listen({ path: address.path });
+    } finally {
+      process.umask(umask);
+    }
     return `unix:${address.path}`;
   } catch (cause) {
     await app.close();
@@ -69,13 +82,28 @@ async function listen(app: FastifyInstance, address: AdminServerOptions['address
   }
 }
 
-/** A socket file outlives a process that was killed, and would then be in its successor's way. Other files stay. */
+/**
+ * A socket file outlives a process that was killed, and would then be in its successor's way. Other files stay, and so
+ * does the socket of a process that lives: binding over it then fails with EADDRINUSE.
+ */
 async function removeStaleSocket(path: string): Promise<void> {
   const found = await stat(path).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return null;
     throw error;
   });
-  if (found?.isSocket()) await rm(path);
+  if (found?.isSocket() && !(await isAlive(path))) await rm(path);
+}
+
+function isAlive(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = net.connect({ path });
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    // ECONNREFUSED: nobody listens. Anything else, such as a full queue, is somebody.
+    probe.once('error', (error) => resolve(codeOf(error) !== 'ECONNREFUSED'));
+  });
 }
 
 /** A page in the operator's browser may send requests to loopback; a browser names such a page, and no tool of ours does. */
@@ -84,6 +112,16 @@ async function refuseForeignPages(request: FastifyRequest, reply: FastifyReply):
   const foreign = origin !== undefined && origin !== `http://${request.headers.host ?? ''}`;
   if (foreign || site === 'cross-site')
     await answer(reply, 403, 'EDGE_ERR_USAGE', 'requests from other web pages are refused');
+}
+
+/**
+ * A page whose own name was made to resolve to loopback (DNS rebinding) is no foreign page to the browser, but it cannot
+ * help naming itself as the host. Where a token is asked for, it has none.
+ */
+async function refuseForeignNames(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const name = request.hostname.replace(/^\[|\]$/g, '');
+  if (name !== 'localhost' && parseAddress(name) === null)
+    await answer(reply, 403, 'EDGE_ERR_USAGE', 'without EDGEPROXY_ADMIN_TOKEN the host is an IP address or localhost');
 }
 
 function requireToken(token: string): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {

@@ -1,0 +1,111 @@
+// Runs in: primary
+import type { Decision } from './decide-backend.ts';
+import type { BindingRef, BindingRepository } from './ports/binding-repository.ts';
+
+/** A binding on its way from a backend that failed to another one. */
+interface Move {
+  readonly from: string;
+  readonly to: string;
+  /** Leases that carry it there. */
+  leases: number;
+}
+
+/** What a lease holds of its client's binding, from `take` to `giveBack`. */
+export interface Stake {
+  /** Lives at least as long as the lease; 0 when the table had no room for one. */
+  readonly binding: BindingRef;
+  /** `null`: wherever this connection gets, the binding stays. */
+  readonly move: Move | null;
+}
+
+const NO_STAKE: Stake = { binding: 0, move: null };
+
+/** How connections make, keep, move and forget the bindings of their clients. */
+export class Affinity {
+  readonly #bindings: BindingRepository;
+  /** The latest move of each binding. Bounded by the leases. */
+  readonly #moves = new Map<BindingRef, Move>();
+  /** Bindings whose backend accepted no connection yet. Bounded by the leases. */
+  readonly #unproven = new Set<BindingRef>();
+
+  constructor(bindings: BindingRepository) {
+    this.#bindings = bindings;
+  }
+
+  /** Where the client of `binding`, whose backend just failed, is moving to; `''` when it is not. */
+  movingTo(binding: BindingRef): string {
+    const move = this.#moves.get(binding);
+    return move !== undefined && move.from === this.#bindings.backendOf(binding) ? move.to : '';
+  }
+
+  /** The stake of a new lease; the binding is made, or moved, if the decision calls for it. `isUp`: may serve bound clients. */
+  take(
+    decision: Extract<Decision, { kind: 'assign' }>,
+    tried: readonly string[],
+    isUp: (backendId: string) => boolean,
+    now: number,
+  ): Stake {
+    const { backend, why } = decision;
+    const binding = decision.binding === 0 ? this.#bind(decision, now) : decision.binding;
+    if (binding === 0) return NO_STAKE;
+    // Its backend is gone, so there is nothing to keep: the client's next connection must agree with this one already.
+    if (why === 'rebound') this.#bindings.move(binding, backend.id);
+    this.#bindings.acquire(binding);
+    return { binding, move: why === 'retried' ? this.#joinMove(binding, backend.id, tried, isUp) : null };
+  }
+
+  /** The backend accepted: a binding that was moving there has arrived. */
+  proved({ binding, move }: Stake, backendId: string): void {
+    if (binding === 0) return;
+    if (move !== null) {
+      if (this.#bindings.backendOf(binding) === move.from) this.#bindings.move(binding, move.to);
+      // Over, although the lease lives on: should this backend fail in its turn, the binding may move again.
+      if (this.#moves.get(binding) === move) this.#moves.delete(binding);
+    }
+    if (this.#bindings.backendOf(binding) === backendId) this.#unproven.delete(binding);
+  }
+
+  /** The lease is over. */
+  giveBack({ binding, move }: Stake, now: number): void {
+    if (binding === 0) return;
+    if (move !== null && --move.leases === 0 && this.#moves.get(binding) === move) this.#moves.delete(binding);
+    this.#bindings.release(binding, now);
+    // Nobody got through by it and nobody is trying: the binding would only send the client to a dead backend first.
+    if (this.#unproven.has(binding) && this.#bindings.openConnections(binding) === 0) {
+      this.#unproven.delete(binding);
+      this.#bindings.remove(binding);
+    }
+  }
+
+  #bind({ key, backend }: Extract<Decision, { kind: 'assign' }>, now: number): BindingRef {
+    const binding = this.#bindings.bind(key, backend.id, now);
+    if (binding !== 0) this.#unproven.add(binding);
+    return binding;
+  }
+
+  /**
+   * The move that this attempt, if it connects, completes: only when the bound backend itself failed, and then all of the
+   * client's connections move to the one backend that the first of them was given, unless that one fails them too.
+   */
+  #joinMove(
+    binding: BindingRef,
+    to: string,
+    tried: readonly string[],
+    isUp: (backendId: string) => boolean,
+  ): Move | null {
+    const from = this.#bindings.backendOf(binding);
+    if (!tried.includes(from)) return null;
+    const underWay = this.#moves.get(binding);
+    if (underWay !== undefined && underWay.from === from) {
+      if (underWay.to === to) {
+        underWay.leases++;
+        return underWay;
+      }
+      // Merely full: those that hold its slots take the binding there.
+      if (!tried.includes(underWay.to) && isUp(underWay.to)) return null;
+    }
+    const move: Move = { from, to, leases: 1 };
+    this.#moves.set(binding, move);
+    return move;
+  }
+}
