@@ -1,13 +1,22 @@
-import { availableParallelism } from 'node:os';
+import {
+  type AdminAddress,
+  integer,
+  isPrivate,
+  parseAdmin,
+  parseListeners,
+  parsePath,
+  parseSwitch,
+  parseToken,
+  parseWorkers,
+  seconds,
+  type Variable,
+  variable,
+} from './config-parsers.ts';
 import type { Listener } from './domain/entities.ts';
 import { isRegionCode, REGIONS, type RegionCode } from './domain/value-objects.ts';
 import { EdgeError } from './errors.ts';
-import { formatEndpoint, parseAddress } from './ip-address.ts';
 
-/** Where the admin HTTP server listens. */
-export type AdminAddress =
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string };
+export { type AdminAddress, parseEndpoint, type Variable } from './config-parsers.ts';
 
 /** Everything that an operator can choose, validated. Times are in ms whatever unit their variable has. */
 export interface Config {
@@ -33,15 +42,6 @@ export interface Config {
   readonly shutdownTimeoutMs: number;
   readonly heartbeatTimeoutMs: number;
   readonly debug: boolean;
-}
-
-export interface Variable<T> {
-  readonly default: string;
-  /** What it may hold, for the message about a value that it may not hold. */
-  readonly expected: string;
-  readonly meaning: string;
-  /** `undefined`: it may not hold this. */
-  readonly parse: (text: string) => T | undefined;
 }
 
 const WEEK_SECS = 7 * 24 * 3600;
@@ -197,90 +197,4 @@ function toConfig(values: Values): Config {
     heartbeatTimeoutMs: values.EDGEPROXY_HEARTBEAT_TIMEOUT_SECS!,
     debug: values.DEBUG!,
   };
-}
-
-function variable<T>(
-  byDefault: string,
-  expected: string,
-  meaning: string,
-  parse: (text: string) => T | undefined,
-): Variable<T> {
-  return { default: byDefault, expected, meaning, parse };
-}
-
-function integer(byDefault: string, min: number, max: number, meaning: string, unit = 1): Variable<number> {
-  return variable(byDefault, `a whole number from ${min} to ${max}`, meaning, (text) => {
-    const number = parseInteger(text, min, max);
-    return number === undefined ? undefined : number * unit;
-  });
-}
-
-function seconds(byDefault: string, min: number, max: number, meaning: string): Variable<number> {
-  return integer(byDefault, min, max, meaning, 1000);
-}
-
-/** Decimal digits only: `1e3`, `0x10`, `5s` and `` are mistakes, not numbers. */
-function parseInteger(text: string, min: number, max: number): number | undefined {
-  if (!/^\d{1,12}$/.test(text.trim())) return undefined;
-  const number = Number(text);
-  return number >= min && number <= max ? number : undefined;
-}
-
-function parsePath(text: string): string | undefined {
-  return text.trim() === '' || text.includes('\0') ? undefined : text;
-}
-
-function parseWorkers(text: string): number | undefined {
-  return text === 'auto' ? availableParallelism() : parseInteger(text, 1, 256);
-}
-
-function parseSwitch(text: string): boolean | undefined {
-  return { '1': true, true: true, '0': false, false: false, '': false }[text.trim().toLowerCase()];
-}
-
-function parseToken(text: string): string | null | undefined {
-  if (text === '') return null;
-  return text.length >= 16 && /^[\x21-\x7e]+$/.test(text) ? text : undefined;
-}
-
-function parseListeners(text: string): Listener[] | undefined {
-  const listeners = text.split(',').map(parseListener);
-  const names = new Set(listeners.map((listener) => listener?.name));
-  const complete = listeners.filter((listener) => listener !== undefined);
-  // Port 0, any free one, may be asked for several times.
-  const distinct = names.size === listeners.length || complete.every((listener) => listener.port === 0);
-  return complete.length === listeners.length && distinct ? complete : undefined;
-}
-
-function parseListener(text: string): Listener | undefined {
-  const [address = '', app = '', ...more] = text.trim().split('=');
-  const endpoint = parseEndpoint(address);
-  if (endpoint === undefined || more.length > 0 || app.length > 255 || (text.includes('=') && app === ''))
-    return undefined;
-  return { name: formatEndpoint(endpoint.host, endpoint.port), ...endpoint, app };
-}
-
-/** `ip:port` or `[ipv6]:port`; `localhost` is taken for 127.0.0.1. */
-export function parseEndpoint(text: string): { host: string; port: number } | undefined {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text.trim());
-  if (match === null) return undefined;
-  const [, bracketed, plain = '', portText = ''] = match;
-  const port = parseInteger(portText, 0, 65_535);
-  const address = parseAddress(bracketed ?? (plain === 'localhost' ? '127.0.0.1' : plain));
-  if (address === null || port === undefined || (bracketed !== undefined) !== address.text.includes(':'))
-    return undefined;
-  return { host: address.text, port };
-}
-
-function parseAdmin(text: string): AdminAddress | null | undefined {
-  if (text === 'off') return null;
-  if (text.startsWith('unix:'))
-    return text.length > 5 && !text.includes('\0') ? { kind: 'unix', path: text.slice(5) } : undefined;
-  const endpoint = parseEndpoint(text);
-  return endpoint === undefined ? undefined : { kind: 'tcp', ...endpoint };
-}
-
-/** Reachable from this machine only; a unix socket is guarded by its file's permissions. */
-function isPrivate(address: AdminAddress): boolean {
-  return address.kind === 'unix' || address.host.startsWith('127.') || address.host === '::1';
 }

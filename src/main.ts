@@ -28,6 +28,12 @@ import { type Config, INCARNATION_VARIABLE, readConfig, unknownVariables } from 
 import { ConnectionLedger } from './domain/connection-ledger.ts';
 import { EdgeError, messageOf } from './errors.ts';
 
+/**
+ * Where Node keeps the compiled form of the workers' code, by content: with it a worker starts in a third of the time. A
+ * place that only those can write to who can change the code itself; a read-only one does no harm.
+ */
+const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/edgeproxy', import.meta.url));
+
 async function startPrimary(config: Config, log: Log): Promise<void> {
   const clock = { now: () => performance.now() };
   const geo = await MaxmindGeoResolver.open(config.geoipPath ?? bundledGeoipPath(), (problem) => {
@@ -75,8 +81,9 @@ async function startPrimary(config: Config, log: Log): Promise<void> {
 
   const launcher = new ClusterLauncher({
     exec: fileURLToPath(new URL('../workers/proxy.ts', import.meta.url)),
-    env: (incarnation) => ({ [INCARNATION_VARIABLE]: String(incarnation) }),
+    env: (incarnation) => ({ NODE_COMPILE_CACHE: COMPILE_CACHE, [INCARNATION_VARIABLE]: String(incarnation) }),
     sockets,
+    log,
     openSession: (incarnation, socket, events) =>
       new WorkerSession({
         socket,
@@ -189,7 +196,7 @@ function refuseToStart(error: unknown): never {
 process.title = 'edgeproxy primary';
 try {
   const config = readConfig(process.env);
-  const log = openLog({ debug: config.debug, role: 'primary' });
+  const log = openLog({ debug: config.debug });
   const unknown = unknownVariables(process.env);
   if (unknown.length > 0) log.warn({ variables: unknown }, 'unknown variables are ignored; are they misspelt?');
   await startPrimary(config, log);

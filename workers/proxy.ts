@@ -1,10 +1,11 @@
 // Runs in: worker. Its composition root: started by the primary through node:cluster, never by hand.
+import { flushCompileCache } from 'node:module';
 import net from 'node:net';
 import { StreamDataPlane } from '../src/adapters/dataplane/stream/stream-data-plane.ts';
 import { ChannelPicker } from '../src/adapters/outbound/channel-picker.ts';
 import { CHANNEL_FD } from '../src/adapters/outbound/cluster-launcher.ts';
 import { connectionBudget, descriptorLimit } from '../src/adapters/outbound/descriptor-limit.ts';
-import { openLog } from '../src/adapters/outbound/pino-log.ts';
+import { primaryLog } from '../src/adapters/outbound/primary-log.ts';
 import { ServeConnections } from '../src/application/serve-connections.ts';
 import { INCARNATION_VARIABLE, readConfig } from '../src/config.ts';
 import { messageOf } from '../src/errors.ts';
@@ -12,7 +13,7 @@ import { isPrimaryLifecycle, type WorkerLifecycle } from '../src/ipc/lifecycle.t
 
 const incarnation = Number(process.env[INCARNATION_VARIABLE]);
 const config = readConfig(process.env);
-const log = openLog({ debug: config.debug, role: 'worker' });
+const log = primaryLog(tell);
 const clock = { now: () => performance.now() };
 process.title = `edgeproxy worker ${incarnation}`;
 
@@ -56,7 +57,11 @@ process.on('message', (message: unknown, handle: unknown) => {
   listening.push(serve.dataPlane.listen(handle as never, message.listener));
   if (!message.last) return;
   Promise.all(listening).then(
-    () => tell({ edgeproxy: 'accepting' }),
+    () => {
+      tell({ edgeproxy: 'accepting' });
+      // Node would write it at exit, which a worker that is killed never comes to; its successor starts twice as fast.
+      flushCompileCache();
+    },
     (error) => fail(`cannot listen: ${messageOf(error)}`, error),
   );
 });
@@ -70,7 +75,7 @@ function drain(): void {
   }
   setTimeout(() => {
     const reset = serve.cutAll();
-    log.warn({ incarnation, reset }, 'drain deadline: connections reset');
+    log.warn({ reset }, 'drain deadline: connections reset');
   }, config.shutdownTimeoutMs);
 }
 
@@ -80,7 +85,7 @@ function leave(): void {
 }
 
 function fail(reason: string, error?: unknown): void {
-  log.error({ incarnation, reason, stack: error instanceof Error ? error.stack : undefined }, 'worker failed');
+  log.error({ reason, stack: error instanceof Error ? error.stack : undefined }, 'worker failed');
   tell({ edgeproxy: 'failed', reason }, () => process.exit(1));
 }
 

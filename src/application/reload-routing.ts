@@ -91,7 +91,8 @@ export class ReloadRouting {
     if (look.kind === 'unchanged') return;
 
     this.#loads++;
-    const { image } = look;
+    const { image, warning } = look;
+    if (warning !== undefined) log.warn({ reason: warning }, 'routing database needs attention');
     this.#badRows = image.problemCount;
     if (image.problemCount > 0) {
       log.warn({ skipped: image.problemCount, rows: image.problems }, 'routing rows skipped; the good ones serve');

@@ -113,7 +113,7 @@ export class WorkerSupervisor {
     }
   }
 
-  /** Sets the desired number of workers: missing ones start, surplus ones drain, the least busy first. */
+  /** Sets the desired number of workers: missing ones start, surplus ones drain, those that do not accept yet and then the least busy first. */
   scale(count: number): void {
     if (this.#stopping !== null) throw new EdgeError('EDGE_ERR_BUSY', 'the proxy is stopping');
     this.#options.log.info({ from: this.#desired, to: count }, 'scaling workers');
@@ -151,8 +151,10 @@ export class WorkerSupervisor {
     if (active.length >= this.#desired) {
       this.#backoff.cancel();
       const heldBy = (member: Member) => this.#options.heldBy(member.incarnation);
-      const byLoad = active.sort((a, b) => heldBy(a) - heldBy(b));
-      for (const member of byLoad.slice(0, active.length - this.#desired)) this.#drain(member);
+      // Those that serve nobody yet go first: what stays accepts already.
+      const serves = (member: Member) => Number(member.state === 'serving');
+      const dispensable = active.sort((a, b) => serves(a) - serves(b) || heldBy(a) - heldBy(b));
+      for (const member of dispensable.slice(0, active.length - this.#desired)) this.#drain(member);
       return;
     }
     if (this.#backoff.pending) return;

@@ -98,7 +98,8 @@ export function* openRoutingTable(version: number, image: TableImage): Generator
   return new RoutingTable(version, image, ids, slots);
 }
 
-const decoder = new TextDecoder();
+// A byte order mark is a character of an id like any other.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 function textAt(bytes: Uint8Array, ends: Uint32Array, row: number): string {
   return decoder.decode(bytes.subarray(row === 0 ? 0 : ends[row - 1]!, ends[row]!));

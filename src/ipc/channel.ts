@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { EdgeError } from '../errors.ts';
-import { encodeFrame, FrameDecoder, MAX_FRAME_MESSAGES } from './codec.ts';
+import { encodeFrames, FrameDecoder } from './codec.ts';
 
 /** Bytes that may wait for a peer that does not read; beyond them it is given up, since memory is not without end. */
 const MAX_BUFFERED_BYTES = 16 << 20;
@@ -56,11 +56,7 @@ export class Channel<In, Out> {
       this.destroy(new EdgeError('EDGE_ERR_CHANNEL', `the peer left ${this.#socket.writableLength} bytes unread`));
       return;
     }
-    for (let at = 0; at < messages.length; at += MAX_FRAME_MESSAGES) {
-      this.#socket.write(
-        encodeFrame(messages.length <= MAX_FRAME_MESSAGES ? messages : messages.slice(at, at + MAX_FRAME_MESSAGES)),
-      );
-    }
+    for (const frame of encodeFrames(messages)) this.#socket.write(frame);
   }
 
   /** Sends one message at once, behind those that are queued. */

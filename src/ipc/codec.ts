@@ -4,7 +4,7 @@ import { EdgeError } from '../errors.ts';
 /** Bytes of one frame's payload at most; a length beyond it means that the stream is not ours, or out of step. */
 export const MAX_FRAME_BYTES = 1 << 20;
 
-/** Messages of one frame at most: with every text at its bound they still fit. */
+/** Messages of one frame at most: bounds what the peer holds as an incomplete frame in the usual case. */
 export const MAX_FRAME_MESSAGES = 512;
 
 const LENGTH_BYTES = 4;
@@ -19,6 +19,16 @@ export function encodeFrame(messages: readonly unknown[]): Buffer {
   frame.writeUInt32BE(payload.length);
   payload.copy(frame, LENGTH_BYTES);
   return frame;
+}
+
+/** The frames that carry `messages` in order: one as a rule, more when they are too many or too large for one. */
+export function encodeFrames(messages: readonly unknown[]): Buffer[] {
+  if (messages.length <= MAX_FRAME_MESSAGES) {
+    const frame = encodeFrame(messages);
+    if (frame.length - LENGTH_BYTES <= MAX_FRAME_BYTES || messages.length < 2) return [frame];
+  }
+  const half = messages.length >> 1;
+  return [...encodeFrames(messages.slice(0, half)), ...encodeFrames(messages.slice(half))];
 }
 
 /** Cuts a byte stream into frames. Holds at most one incomplete frame. */

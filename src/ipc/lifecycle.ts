@@ -8,20 +8,35 @@ export type WorkerLifecycle =
   /** It was asked by a signal to go. */
   | { readonly edgeproxy: 'retire' }
   /** It is about to exit, and why. */
-  | { readonly edgeproxy: 'failed'; readonly reason: string };
+  | { readonly edgeproxy: 'failed'; readonly reason: string }
+  /** A record for the log. */
+  | {
+      readonly edgeproxy: 'log';
+      readonly level: LogLevel;
+      readonly message: string;
+      readonly fields: Readonly<Record<string, unknown>>;
+    };
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export type PrimaryLifecycle =
   /** Carries the socket of listener number `listener`; `last`: there is no further one. */
   { readonly edgeproxy: 'listen'; readonly listener: number; readonly last: boolean } | { readonly edgeproxy: 'drain' };
 
 export function isLifecycleMessage(message: unknown): message is WorkerLifecycle {
-  return isObject(message) && ['accepting', 'retire', 'failed'].includes(String(message.edgeproxy));
+  if (!isObject(message)) return false;
+  if (message.edgeproxy === 'accepting' || message.edgeproxy === 'retire') return true;
+  if (message.edgeproxy === 'failed') return typeof message.reason === 'string';
+  const level = (LOG_LEVELS as readonly unknown[]).includes(message.level);
+  return message.edgeproxy === 'log' && level && typeof message.message === 'string' && isObject(message.fields);
 }
 
 export function isPrimaryLifecycle(message: unknown): message is PrimaryLifecycle {
-  return isObject(message) && ['listen', 'drain'].includes(String(message.edgeproxy));
+  if (!isObject(message)) return false;
+  return message.edgeproxy === 'drain' || (message.edgeproxy === 'listen' && typeof message.listener === 'number');
 }
 
-function isObject(value: unknown): value is { edgeproxy?: unknown } {
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;
 }

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type net from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { isAlive, type RunningProxy, startProxy } from '../fixtures/proxy.ts';
 import { startBackend } from '../fixtures/tcp-backend.ts';
@@ -47,10 +48,10 @@ t.test('a worker that is killed gives back what it held, is replaced, and leaves
   for (const { socket } of clients) socket.destroy();
 });
 
-t.test('kill -9 of every worker again and again refuses and resets no new connection', async (t) => {
+t.test('kill -9 of all workers every 400 ms for 30 s refuses and resets no new connection', async (t) => {
   const backend = await startBackend(t, 'one');
   const proxy = await startProxy(t, { rows: [{ id: 'one', port: backend.port }] });
-  const rounds = 12;
+  const clients = 4;
   let killing = true;
   let served = 0;
   let cut = 0;
@@ -75,26 +76,26 @@ t.test('kill -9 of every worker again and again refuses and resets no new connec
       longest = Math.max(longest, performance.now() - start);
     }
   };
-  const clients = Array.from({ length: 4 }, (_, i) => client(`127.0.2.${i + 1}`));
-  let killed: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    // Both serve, and clients got through since the last time: then all at once.
-    const workers = await serving(proxy, 2, killed);
-    const before = served;
-    await until('clients to be served between kills', () => served > before + 4);
-    killed = workers.map(({ pid }) => pid);
-    for (const pid of killed) process.kill(pid, 'SIGKILL');
+  const running = Array.from({ length: clients }, (_, i) => client(`127.0.2.${i + 1}`));
+  let kills = 0;
+  for (let round = 0; round < 75; round++) {
+    // Whatever state they are in: those that boot are killed while they boot.
+    for (const { pid } of await proxy.workers()) {
+      process.kill(pid, 'SIGKILL');
+      kills++;
+    }
+    await delay(400);
   }
-  await serving(proxy, 2, killed);
+  await until('two workers', async () => (await proxy.serving()).length === 2);
   killing = false;
-  await Promise.all(clients);
+  await Promise.all(running);
   t.same(refused, [], 'no connection was refused or reset before a worker had it');
-  t.ok(cut <= rounds * clients.length, 'a kill cuts no more than each client once');
-  t.comment(`${served} served, ${cut} cut by ${rounds * 2} kills, longest wait ${Math.round(longest)} ms`);
+  t.ok(served > 0);
+  t.ok(cut <= 75 * clients, 'a kill cuts each client at most once');
+  t.comment(`${served} served, ${cut} cut by ${kills} kills, longest wait ${Math.round(longest)} ms`);
   await until('every slot to be back', async () => (await proxy.held()) === 0);
   await until('every backend socket to be closed', () => backend.open === 0);
-  t.notMatch(proxy.noise.join('\n'), /EPIPE/, 'no stack of Node itself in the log');
-  t.same(proxy.noise, []);
+  t.same(proxy.noise, [], "and no stack of Node's own in the log");
 });
 
 t.test('a transfer through another worker stays byte-exact while a worker is killed again and again', async (t) => {

@@ -47,6 +47,8 @@ export class ChannelPicker implements BackendPicker {
   readonly #pending = new Map<number, Pending>();
   readonly #timer: NodeJS.Timeout;
   #lastHeard = performance.now();
+  #lastTick = performance.now();
+  #silent = false;
   #lost = false;
 
   constructor({ socket, incarnation, timeoutMs, onHello, onLost }: ChannelPickerOptions) {
@@ -67,13 +69,12 @@ export class ChannelPicker implements BackendPicker {
   }
 
   pick({ seq, listener, address, tried }: PickRequest, done: (answer: PickAnswer) => void): void {
-    const now = performance.now();
-    const refused = this.#refusedAtOnce(now);
+    const refused = this.#refusedAtOnce();
     if (refused !== null) {
       queueMicrotask(() => done({ kind: 'refused', reason: refused }));
       return;
     }
-    this.#pending.set(seq, { done, since: now });
+    this.#pending.set(seq, { done, since: performance.now() });
     this.#channel.push([FromWorker.pick, seq, listener, address, tried]);
   }
 
@@ -113,13 +114,14 @@ export class ChannelPicker implements BackendPicker {
     this.#channel.end(then);
   }
 
-  #refusedAtOnce(now: number): RefusalReason | null {
-    if (this.#lost || now - this.#lastHeard > this.#timeoutMs) return 'primary_silent';
+  #refusedAtOnce(): RefusalReason | null {
+    if (this.#lost || this.#silent) return 'primary_silent';
     return this.#pending.size >= MAX_OUTSTANDING_PICKS ? 'too_many_picks' : null;
   }
 
   #onMessages(messages: PrimaryMessage[]): void {
     this.#lastHeard = performance.now();
+    this.#silent = false;
     for (const message of messages) {
       if (message[0] === FromPrimary.assigned) {
         const [, seq, backendId, host, port, why] = message;
@@ -148,8 +150,13 @@ export class ChannelPicker implements BackendPicker {
 
   #tick(): void {
     const now = performance.now();
+    // When this process was itself held up, answers and heartbeats are still unread: that is no silence of the primary.
+    const heldUp = now - this.#lastTick > this.#timeoutMs / 2;
+    this.#lastTick = now;
+    if (heldUp) this.#lastHeard = now;
+    this.#silent = now - this.#lastHeard > this.#timeoutMs;
     this.#channel.push([FromWorker.heartbeat]);
-    this.#refusePending('pick_timeout', now - this.#timeoutMs);
+    if (!heldUp) this.#refusePending('pick_timeout', now - this.#timeoutMs);
     this.#channel.flush();
   }
 

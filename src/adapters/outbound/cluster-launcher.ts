@@ -1,9 +1,11 @@
 // Runs in: primary
 import cluster, { type Worker } from 'node:cluster';
 import type { Duplex } from 'node:stream';
+import type { ListeningSocket } from '../../application/ports/listening-socket.ts';
+import type { Log } from '../../application/ports/log.ts';
 import type { WorkerEvents, WorkerLauncher, WorkerProcess } from '../../application/ports/worker-launcher.ts';
+import { codeOf } from '../../errors.ts';
 import { isLifecycleMessage, type PrimaryLifecycle } from '../../ipc/lifecycle.ts';
-import type { ListeningSocket } from './listening-sockets.ts';
 
 /** The primary's end of a worker's private channel, as far as a process's life goes. */
 export interface Session {
@@ -23,6 +25,8 @@ export interface ClusterLauncherOptions {
   readonly env: (incarnation: number) => Record<string, string>;
   readonly sockets: readonly ListeningSocket[];
   readonly openSession: (incarnation: number, socket: Duplex, events: SessionEvents) => Session;
+  /** Where workers' records go: one process writes the log, so that no line is torn. */
+  readonly log: Log;
 }
 
 /** Where the private socketpair is among the child's descriptors: behind stdio and Node's own IPC. */
@@ -48,6 +52,7 @@ export class ClusterLauncher implements WorkerLauncher {
 
   launch(incarnation: number, events: WorkerEvents): WorkerProcess {
     const worker = cluster.fork(this.#options.env(incarnation));
+    if (worker.process.pid === undefined) return notStarted(worker, events);
     let reason = '';
     const kill = (why: string) => {
       reason ||= why;
@@ -65,12 +70,17 @@ export class ClusterLauncher implements WorkerLauncher {
       if (message.edgeproxy === 'accepting') events.accepting();
       else if (message.edgeproxy === 'retire') events.retiring();
       else if (message.edgeproxy === 'failed') reason ||= message.reason;
+      else
+        this.#options.log[message.level](
+          { ...message.fields, incarnation, worker: worker.process.pid },
+          message.message,
+        );
     });
     worker.once('exit', (code, signal) => {
       void session.processGone(LAST_WORDS_MS).then((cut) => events.exited({ code, signal, reason, cut }));
     });
     return {
-      pid: worker.process.pid ?? 0,
+      pid: worker.process.pid,
       drain: () => send(worker, { edgeproxy: 'drain' }),
       kill,
     };
@@ -82,6 +92,19 @@ export class ClusterLauncher implements WorkerLauncher {
       send(worker, { edgeproxy: 'listen', listener, last }, handle);
     });
   }
+}
+
+/** The system has no room for another process, or for its pipes: an exit before there was anything to exit. */
+function notStarted(worker: Worker, events: WorkerEvents): WorkerProcess {
+  worker.once('error', (error) => {
+    events.exited({
+      code: null,
+      signal: null,
+      reason: `could not be started: ${codeOf(error) || error.message}`,
+      cut: 0,
+    });
+  });
+  return { pid: 0, drain: () => {}, kill: () => {} };
 }
 
 function send(worker: Worker, message: PrimaryLifecycle, handle?: unknown): void {

@@ -1,20 +1,10 @@
 // Runs in: primary
 import net from 'node:net';
 import { getSystemErrorName } from 'node:util';
+import type { ListeningSocket, TcpHandle } from '../../application/ports/listening-socket.ts';
 import type { Listener } from '../../domain/entities.ts';
 import { EdgeError } from '../../errors.ts';
 import { formatEndpoint } from '../../ip-address.ts';
-
-/** A bound TCP socket as Node passes it between processes. */
-export interface ListeningSocket {
-  readonly listener: Listener;
-  readonly handle: TcpHandle;
-}
-
-interface TcpHandle {
-  getsockname(out: { address?: string; port?: number }): number;
-  close(): void;
-}
 
 type CreateServerHandle = (host: string, port: number, family: 4 | 6, fd: number, flags: number) => TcpHandle | number;
 

@@ -1,6 +1,5 @@
-// Runs in: primary, worker
+// Runs in: primary
 import pino, { type DestinationStream } from 'pino';
-import pretty from 'pino-pretty';
 import type { AccessLog, AccessRecord } from '../../application/ports/access-log.ts';
 import type { Log } from '../../application/ports/log.ts';
 
@@ -10,9 +9,12 @@ const ACCESS_BLOCK_BYTES = 8 << 10;
 /** Bytes of records that may wait for a reader that is slower than we are; beyond them, records are dropped. */
 const ACCESS_BACKLOG_BYTES = 16 << 20;
 
+/** Only for people, and a good part of the start. */
+const pretty = process.stdout.isTTY ? (await import('pino-pretty')).default : null;
+
 /** JSON lines on stdout, or text for people when that is a terminal. */
-export function openLog({ debug, role }: { debug: boolean; role: 'primary' | 'worker' }): Log {
-  return logger(debug, role, process.stdout.isTTY ? prettyStream() : pino.destination({ dest: 1, sync: true }));
+export function openLog({ debug }: { debug: boolean }): Log {
+  return logger(debug, prettyStream() ?? pino.destination({ dest: 1, sync: true }));
 }
 
 /**
@@ -20,10 +22,12 @@ export function openLog({ debug, role }: { debug: boolean; role: 'primary' | 'wo
  * is written when the process ends, by whatever but SIGKILL.
  */
 export function openAccessLog(): AccessLog {
-  if (process.stdout.isTTY) {
-    const log = logger(false, 'primary', prettyStream());
-    return { write: (record: AccessRecord) => log.info({ ...record }, 'connection') };
-  }
+  const stream = prettyStream() ?? bufferedStream();
+  const log = logger(false, stream);
+  return { write: (record: AccessRecord) => log.info({ ...record }, 'connection') };
+}
+
+function bufferedStream(): DestinationStream {
   const stream = pino.destination({
     dest: 1,
     sync: false,
@@ -31,17 +35,16 @@ export function openAccessLog(): AccessLog {
     periodicFlush: ACCESS_FLUSH_MS,
     maxLength: ACCESS_BACKLOG_BYTES,
   });
-  const log = logger(false, 'primary', stream);
   process.on('exit', () => stream.flushSync());
-  return { write: (record: AccessRecord) => log.info({ ...record }, 'connection') };
+  return stream;
 }
 
-function prettyStream(): DestinationStream {
-  return pretty({ sync: true, translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname,role' });
+function prettyStream(): DestinationStream | null {
+  return pretty === null ? null : pretty({ sync: true, translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname' });
 }
 
-function logger(debug: boolean, role: string, stream: DestinationStream): Log {
-  const options = { level: debug ? 'debug' : 'info', base: { pid: process.pid, role } };
+function logger(debug: boolean, stream: DestinationStream): Log {
+  const options = { level: debug ? 'debug' : 'info', base: { pid: process.pid } };
   const log = pino({ ...options, formatters: { level: (label: string) => ({ level: label }) } }, stream);
   return {
     debug: (fields, message) => log.debug(fields, message),

@@ -13,19 +13,14 @@ export type GeoUpdate =
   /** the version before serves on; `message` names the file and says what is wrong with it */
   | { readonly kind: 'failed'; readonly message: string };
 
-/** A version that no further look can find good. */
-interface BadVersion {
-  readonly stamp: FileStamp;
-  readonly message: string;
-}
-
 /** Countries out of a database in MaxMind's format, which may be replaced while it serves. */
 export class MaxmindGeoResolver implements GeoResolver {
   readonly path: string;
   readonly #onProblem: (message: string) => void;
   #database: CountryDatabase;
   #stamp: FileStamp;
-  #bad: BadVersion | null = null;
+  /** A version that no further look can find good, and what was said about it. */
+  #bad: { readonly stamp: FileStamp; readonly told: GeoUpdate } | null = null;
   #look: Promise<GeoUpdate> | null = null;
   #damageTold = false;
 
@@ -79,31 +74,28 @@ export class MaxmindGeoResolver implements GeoResolver {
     try {
       stamp = await stampOf(this.path);
       if (sameStamp(stamp, this.#stamp)) return { kind: 'unchanged' };
-      if (this.#bad !== null && sameStamp(stamp, this.#bad.stamp))
-        return { kind: 'failed', message: this.#bad.message };
+      if (this.#bad !== null && sameStamp(stamp, this.#bad.stamp)) return this.#bad.told;
       this.#database = await load(this.path, stamp);
       this.#stamp = stamp;
       this.#damageTold = false;
       return { kind: 'reloaded' };
     } catch (error) {
-      const message = problemOf(this.path, error);
-      if (stamp !== null && isLasting(error)) this.#bad = { stamp, message };
-      return { kind: 'failed', message };
+      const told: GeoUpdate = { kind: 'failed', message: problemOf(this.path, error) };
+      if (stamp !== null && isLasting(error)) this.#bad = { stamp, told };
+      return told;
     }
   }
 }
 
-class BeingWritten extends Error {}
-
 async function load(path: string, stamp: FileStamp): Promise<CountryDatabase> {
   const bytes = await readVersion(path, stamp);
-  if (bytes === null) throw new BeingWritten('it changed while it was read: it is tried again at the next look');
+  if (bytes === null) throw new Error('it changed while it was read');
   return new CountryDatabase(bytes);
 }
 
 /** What reading the same version again cannot mend. System errors (permissions, descriptors, a file gone) may pass. */
 function isLasting(error: unknown): boolean {
-  return !(error instanceof BeingWritten) && (error as NodeJS.ErrnoException | null)?.syscall === undefined;
+  return (error as NodeJS.ErrnoException | null)?.syscall === undefined;
 }
 
 function problemOf(path: string, error: unknown): string {

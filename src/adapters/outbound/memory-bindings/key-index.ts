@@ -5,7 +5,7 @@ import type { ClientKey } from '../../../domain/entities.ts';
 import { mix32 } from '../../../domain/hash.ts';
 import type { Slab } from './slab.ts';
 
-/** Entries of a shard when the table is full, on average: rehashing one takes tens of microseconds. */
+/** Entries of a shard when the table is full, on average: rehashing one takes some 0.1 ms. */
 const SHARD_ENTRIES = 4096;
 /** A power of two; what a shard keeps once it was used: 128 bytes. */
 const MIN_SLOTS = 16;

@@ -16,8 +16,8 @@ export interface MemoryBindingsOptions {
 const MAX_BINDINGS = 2 ** 27;
 
 /**
- * The binding table. Every operation takes constant time, apart from one shard's rehash or one new chunk (tens of
- * microseconds), however large the table is.
+ * The binding table. Every operation takes constant time, apart from one shard's rehash or one new chunk (some 0.1 ms),
+ * however large the table is.
  *
  * Memory of n bindings, in bytes: 38 n in columns + 8 n for the pointer to the backend's id + 8 n / f in the index, where f is how
  * full the shards are, 3/8 to 3/4: 57 n to 67 n; and up to one chunk of 4096 entries. Chunks with a live binding stay

@@ -64,6 +64,8 @@ export class SqliteBackendRepository implements BackendRepository {
       maxThreads: 1,
       idleTimeout: IDLE_THREAD_MS,
       recordTiming: false,
+      // The primary's own flags (an inspector, a preloaded module) are not for this thread, and would slow its start.
+      execArgv: [],
     });
   }
 

@@ -1,0 +1,79 @@
+// Runs in: cli
+import { realpath } from 'node:fs/promises';
+import { loadTable } from '../adapters/outbound/sqlite/load-table.ts';
+import type { Config } from '../config.ts';
+import { FLAG_DELETED, FLAG_HEALTHY, type RowProblem, type TableImage } from '../domain/table-image.ts';
+import { codeOf, EdgeError } from '../errors.ts';
+import { count } from './output.ts';
+import { ownEndpointsOf } from './own-endpoints.ts';
+
+/** The routing database as a start would find it. */
+export interface DatabaseReport {
+  readonly path: string;
+  readonly exists: boolean;
+  /** Rows that are good, and those of them that may get new clients. */
+  readonly backends: number;
+  readonly serving: number;
+  readonly skipped: number;
+  /** The first of the rows that are skipped. */
+  readonly problems: readonly RowProblem[];
+  readonly warnings: readonly string[];
+  readonly error: EdgeError | null;
+}
+
+/** Reads the database as the proxy does, loops with our own listeners included. Never throws for what it finds. */
+export async function checkDatabase(config: Config): Promise<DatabaseReport> {
+  const { dbPath: path, listeners } = config;
+  const nothing = { path, exists: true, backends: 0, serving: 0, skipped: 0, problems: [], warnings: [], error: null };
+  const real = await realpath(path).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return null;
+    // The load meets what is wrong with the path, and says it.
+    return path;
+  });
+  if (real === null) return { ...nothing, exists: false };
+
+  const ownEndpoints = ownEndpointsOf(listeners, config.admin);
+  const reply = await loadTable({ path: real, listeners, ownEndpoints, distrustedWal: null });
+  if (reply.kind === 'failed') return { ...nothing, error: new EdgeError(reply.code, reply.message) };
+  const { image, warning } = reply;
+  return {
+    ...nothing,
+    backends: image.rows,
+    serving: countServing(image),
+    skipped: image.problemCount,
+    problems: image.problems,
+    warnings: [...(warning === undefined ? [] : [warning]), ...unserved(image, listeners)],
+  };
+}
+
+export function describeDatabase(report: DatabaseReport): readonly string[] {
+  const { path, exists, backends, serving, skipped, problems, error } = report;
+  if (error !== null) return [`routing database ${path}: NOT READABLE`];
+  if (!exists) return [`routing database ${path}: does not exist yet; the start creates it, empty`];
+  const more = skipped - problems.length;
+  return [
+    `routing database ${path}: ${count(backends, 'backend')}, ${serving} serving, ${count(skipped, 'row')} skipped`,
+    ...problems.map(
+      ({ id, column, value, expected }) => `  skipped ${id}: ${column} is ${value}: expected ${expected}`,
+    ),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ];
+}
+
+function countServing(image: TableImage): number {
+  let serving = 0;
+  for (let row = 0; row < image.rows; row++) {
+    const flags = image.flags[row]!;
+    if ((flags & FLAG_HEALTHY) !== 0 && (flags & FLAG_DELETED) === 0 && image.weight[row]! > 0) serving++;
+  }
+  return serving;
+}
+
+function unserved(image: TableImage, listeners: Config['listeners']): string[] {
+  return listeners
+    .filter(({ app }) => !image.groups.some((group) => group.app === app && group.scope === '*'))
+    .map(({ name, app }) => {
+      const which = app === '' ? 'backend' : `backend of app "${app}"`;
+      return `no ${which} serves: clients of the listener ${name} would be refused`;
+    });
+}

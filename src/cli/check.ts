@@ -1,0 +1,116 @@
+// Runs in: cli
+import type { Command } from 'commander';
+import { readConfig, unknownVariables, VARIABLES, type VariableName } from '../config.ts';
+import { EdgeError } from '../errors.ts';
+import { addJsonOption, type CommonOptions } from './arguments.ts';
+import { checkDatabase, describeDatabase } from './check-database.ts';
+import { checkGeoip, describeGeoip } from './check-geoip.ts';
+import { type Block, count, remark, show } from './output.ts';
+import type { Environment } from './settings.ts';
+
+export function addCheck(program: Command): void {
+  const command = program
+    .command('check')
+    .summary('validate configuration, routing database and GeoIP database')
+    .description(
+      'Validate the configuration in the environment, the routing database and the GeoIP database, as a start would. ' +
+        'Starts nothing, and changes nothing.',
+    )
+    .action((options: CommonOptions) => check(process.env, options.json ?? false));
+  addJsonOption(command).addHelpText(
+    'after',
+    `
+Exits with 0 when every variable is valid and the databases can be read; with 2 when a variable is wrong, with 4 when a
+database cannot be read. Warnings, skipped rows and a routing database that does not exist yet do not change that.
+
+Variables and their defaults:
+${describeVariables()}
+
+Example:
+  EDGEPROXY_REGION=eu edgeproxy check`,
+  );
+}
+
+interface EffectiveVariable {
+  readonly name: string;
+  /** `null`: a secret, or nothing. */
+  readonly value: string | null;
+  readonly source: 'default' | 'set';
+}
+
+async function check(env: Environment, json: boolean): Promise<void> {
+  const unknown = unknownVariables(env);
+  const config = readConfigWith(env, () => {
+    // A misspelt variable is often why another one is wrong. JSON on stderr stays one document.
+    if (!json) for (const name of unknown) remark(unknownWarning(name));
+  });
+  const variables = (Object.keys(VARIABLES) as VariableName[]).map((name) => effective(env, name));
+  const database = await checkDatabase(config);
+  const geoip = await checkGeoip(config.geoipPath);
+  const errors = [database.error, geoip.error].filter((error) => error !== null);
+  const warnings = [...unknown.map(unknownWarning), ...database.warnings];
+
+  const value = {
+    ok: errors.length === 0,
+    variables,
+    database: withPlainError(database),
+    geoip: withPlainError(geoip),
+    unknown_variables: unknown,
+  };
+  show(json, value, () => [
+    variablesTable(env, variables, config.workers),
+    '',
+    ...describeDatabase(database),
+    ...describeGeoip(geoip),
+    ...warnings.map((warning) => `warning: ${warning}`),
+    ...(errors.length > 0 ? [] : [warnings.length > 0 ? `ok, with ${count(warnings.length, 'warning')}` : 'ok']),
+  ]);
+  const [first] = errors;
+  if (first === undefined) return;
+  const messages = errors.map((error) => error.message);
+  const message = messages.length === 1 ? first.message : `several things are wrong:\n  ${messages.join('\n  ')}`;
+  throw new EdgeError(first.code, message, { cause: first });
+}
+
+function readConfigWith(env: Environment, onFailure: () => void): ReturnType<typeof readConfig> {
+  try {
+    return readConfig(env);
+  } catch (error) {
+    onFailure();
+    throw error;
+  }
+}
+
+function unknownWarning(name: string): string {
+  return `${name} is no variable of edgeProxy and is ignored: is it misspelt?`;
+}
+
+function effective(env: Environment, name: VariableName): EffectiveVariable {
+  const text = env[name] ?? VARIABLES[name].default;
+  const value = name === 'EDGEPROXY_ADMIN_TOKEN' || text === '' ? null : text;
+  return { name, value, source: env[name] === undefined ? 'default' : 'set' };
+}
+
+function variablesTable(env: Environment, variables: readonly EffectiveVariable[], workers: number): Block {
+  const shown = ({ name, value }: EffectiveVariable): string => {
+    if (name === 'EDGEPROXY_ADMIN_TOKEN') return env[name] ? '(not shown)' : '(none)';
+    if (name === 'EDGEPROXY_GEOIP_PATH' && value === null) return '(bundled)';
+    if (name === 'EDGEPROXY_WORKERS' && value === 'auto') return `auto (${workers})`;
+    return value ?? '(none)';
+  };
+  return {
+    head: ['VARIABLE', 'VALUE', 'SOURCE'],
+    rows: variables.map((variable) => [variable.name, shown(variable), variable.source]),
+  };
+}
+
+function withPlainError<T extends { readonly error: EdgeError | null }>(report: T) {
+  const { error } = report;
+  return { ...report, error: error === null ? null : { code: error.code, message: error.message } };
+}
+
+function describeVariables(): string {
+  return Object.entries(VARIABLES)
+    .map(([name, { default: byDefault, meaning }]) => `  ${name}=${byDefault}\n      ${meaning}`)
+    .join('\n');
+}

@@ -1,0 +1,48 @@
+// Runs in: cli
+import { Command, CommanderError } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
+import { addBackends } from './backends.ts';
+import { addCheck } from './check.ts';
+import { describeExitCodes } from './exit-codes.ts';
+import { addExplain } from './explain.ts';
+import { usageError } from './failure.ts';
+import { addWorkers } from './workers.ts';
+
+export function createProgram(): Command {
+  const program = new Command('edgeproxy')
+    .description(
+      'The operator\'s commands. "check" looks at what a start would use; "backends" edits the routing database, whether ' +
+        'a proxy runs or not; "explain" and "workers" ask the running proxy over its admin API.',
+    )
+    .version(packageJson.version)
+    // Inherited by the commands: errors are ours to print, and the exit code is ours to choose.
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+  addCheck(program);
+  addBackends(program);
+  addExplain(program);
+  addWorkers(program);
+  program.addHelpText('afterAll', ({ command }) =>
+    command === program ? '' : '\nExit codes: see "edgeproxy --help"; 0 is done, 2 a mistake in the call.',
+  );
+  return program.addHelpText(
+    'after',
+    `
+Each command has its own --help, and --json for programs; results are on stdout, errors on stderr.
+Run from the checkout:  npm run -s edgeproxy -- <command>     or:  node src/cli.ts <command>
+
+${describeExitCodes()}`,
+  );
+}
+
+/** Runs one command line, without the program's own name. @throws EdgeError */
+export async function runProgram(args: readonly string[]): Promise<void> {
+  const program = createProgram();
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError)) throw thrown;
+    const error = usageError(thrown, program, args);
+    if (error !== null) throw error;
+  }
+}

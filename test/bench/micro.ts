@@ -1,0 +1,178 @@
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { MemoryBindings } from '../../src/adapters/outbound/memory-bindings/memory-bindings.ts';
+import { SqliteBackendRepository } from '../../src/adapters/outbound/sqlite/sqlite-backend-repository.ts';
+import { ProxyService } from '../../src/application/proxy-service.ts';
+import { RoutingState } from '../../src/application/routing-state.ts';
+import { ConnectionLedger } from '../../src/domain/connection-ledger.ts';
+import type { ClientAddress } from '../../src/domain/entities.ts';
+import { hashPair } from '../../src/domain/hash.ts';
+import { buildTableImage } from '../../src/domain/table-image.ts';
+import { REGIONS } from '../../src/domain/value-objects.ts';
+import { backend } from '../fixtures/routing-db.ts';
+
+const COUNTRIES = ['BR', 'US', 'DE', 'JP', 'ZA', 'AE'];
+const LISTENER = { name: '127.0.0.1:8080', host: '127.0.0.1', port: 8080, app: '' };
+const clock = { now: () => performance.now() };
+const ignore = () => {};
+const metrics = {
+  accepted: ignore,
+  picked: ignore,
+  connected: ignore,
+  connectFailed: ignore,
+  closed: ignore,
+  refused: ignore,
+};
+
+function rows(count: number) {
+  return Array.from({ length: count }, (_, i) =>
+    backend(
+      { id: `backend-${i}`, region: REGIONS[i % 6]!, country: COUNTRIES[i % 6]!, softLimit: 100, hardLimit: 1000 },
+      i % 5000,
+    ),
+  );
+}
+
+const address = (n: number): ClientAddress => {
+  const bytes = [10, (n >>> 16) & 255, (n >>> 8) & 255, n & 255];
+  return { text: bytes.join('.'), bytes };
+};
+
+/** A primary without processes: the use case with its real adapters, GeoIP aside. */
+async function primary(backends: number) {
+  const ledger = new ConnectionLedger<never>();
+  const routing = new RoutingState(ledger);
+  await routing.install(buildTableImage(rows(backends), [LISTENER]));
+  const bindings = new MemoryBindings({ ttlMs: 600_000, maxBindings: 1_000_000 });
+  const geo = { country: (client: ClientAddress) => COUNTRIES[client.bytes[3]! % 7] ?? null };
+  const service = new ProxyService({
+    ledger,
+    routing,
+    bindings,
+    geo,
+    popRegion: 'sa',
+    listeners: [LISTENER],
+    clock,
+    metrics,
+    accessLog: { write: ignore },
+  });
+  service.workerJoined(1);
+  return { ledger, routing, service };
+}
+
+/** Nanoseconds of one selection among `backends`: the index alone, with the change of counts that each pick makes. */
+export async function selectionNs(backends: number, held: number): Promise<number> {
+  const { routing } = await primary(backends);
+  const { index, table } = routing;
+  const counts = new Uint32Array(table.size);
+  const clients = Array.from({ length: 4096 }, (_, n) => {
+    const country = COUNTRIES[n % 7];
+    const geo = country === undefined ? null : { country, region: REGIONS[n % 6]! };
+    return { app: '', hash: hashPair(n, 7), geo };
+  });
+  const queue: number[] = [];
+  const rounds = 400_000;
+  let start = 0;
+  for (let n = -20_000; n < rounds; n++) {
+    if (n === 0) start = performance.now();
+    const slot = index.pick(clients[n & 4095]!, 'sa', []);
+    counts[slot]!++;
+    index.connectionsChanged(table.idOf(slot), counts[slot]!);
+    queue.push(slot);
+    if (queue.length > held) {
+      const released = queue[n + 20_000 - held] ?? slot;
+      counts[released]!--;
+      index.connectionsChanged(table.idOf(released), counts[released]!);
+    }
+  }
+  return ((performance.now() - start) * 1e6) / rounds;
+}
+
+/** Picks a second through the whole use case: binding, country, selection, reservation, and the release. */
+export async function picksPerSecond(backends: number): Promise<number> {
+  const { service } = await primary(backends);
+  const rounds = 200_000;
+  const held = 1000;
+  const report = {
+    reason: 'finished',
+    bytesToBackend: 1,
+    bytesToClient: 1,
+    pickMs: 1,
+    connectMs: 1,
+    totalMs: 1,
+    attempts: 1,
+  } as const;
+  const start = performance.now();
+  for (let seq = 1; seq <= rounds; seq++) {
+    const client = address(seq);
+    service.pick(1, { seq, listener: 0, address: client.text, tried: [] }, client);
+    service.connected(1, seq, 1);
+    if (seq > held) service.closed(1, seq - held, report);
+  }
+  return (rounds / (performance.now() - start)) * 1000;
+}
+
+/** Bytes that one of a million bindings takes. Needs --expose-gc. */
+export function bytesPerBinding(count = 1_000_000): number {
+  const collect = globalThis.gc ?? ignore;
+  const used = () => {
+    collect();
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    return heapUsed + arrayBuffers;
+  };
+  const before = used();
+  const bindings = new MemoryBindings({ ttlMs: 600_000, maxBindings: count });
+  const ids = Array.from({ length: 100 }, (_, i) => `backend-${i}`);
+  for (let n = 0; n < count; n++) bindings.bind({ app: '', family: 4, high: n, low: 0 }, ids[n % 100]!, n / 1e6);
+  const bytes = (used() - before) / count;
+  if (bindings.size !== count) throw new Error(`${bindings.size} of ${count} bindings`);
+  return bytes;
+}
+
+/** Longest time, in ms, that the primary's loop was held up while a database of `count` rows was loaded and installed. */
+export async function reloadStallMs(directory: string, count = 100_000): Promise<{ stallMs: number; totalMs: number }> {
+  const path = join(directory, `reload-${count}.db`);
+  const db = new Database(path);
+  db.exec(
+    'CREATE TABLE backends (id TEXT PRIMARY KEY, app TEXT, region TEXT, country TEXT, wg_ip TEXT, port INTEGER, healthy INTEGER, weight INTEGER, soft_limit INTEGER, hard_limit INTEGER, deleted INTEGER DEFAULT 0)',
+  );
+  const insert = db.prepare('INSERT INTO backends VALUES (?, ?, ?, ?, ?, ?, 1, 1, 100, 1000, 0)');
+  db.transaction(() => {
+    for (const row of rows(count)) insert.run(row.id, row.app, row.region, row.country, '10.1.2.3', row.port);
+  })();
+  const repository = new SqliteBackendRepository({ path, listeners: [LISTENER] });
+  const routing = new RoutingState(new ConnectionLedger());
+  // A first load and a second, changed one: what an operator's reload meets is a primary that is warm.
+  for (let load = 0; ; load++) {
+    const probe = longestTurn();
+    const start = performance.now();
+    const look = await repository.look();
+    if (look.kind !== 'loaded') throw new Error(`the load is ${JSON.stringify(look)}`);
+    await routing.install(look.image);
+    const result = { stallMs: probe(), totalMs: performance.now() - start };
+    if (load === 1) {
+      await repository.close();
+      db.close();
+      return result;
+    }
+    db.exec('UPDATE backends SET weight = 2 WHERE rowid % 2 = 0');
+  }
+}
+
+/** Watches how long the loop's turns take; the returned function stops it and gives the longest, in ms. */
+function longestTurn(): () => number {
+  let longest = 0;
+  let last = performance.now();
+  let running = true;
+  const turn = () => {
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
+    if (running) setImmediate(turn);
+  };
+  setImmediate(turn);
+  return () => {
+    running = false;
+    return longest;
+  };
+}
