@@ -1,10 +1,12 @@
 // Runs in: cli
-import type { ExplainedCandidate } from '../application/explain-pick.ts';
+import type { ExplainedCandidate, Explanation } from '../application/explain-pick.ts';
 import type { PickReason, RefusalReason } from '../domain/entities.ts';
 import type { ExclusionReason } from '../domain/services/load-balancer.ts';
 import { formatEndpoint } from '../ip-address.ts';
-import type { ExplainAnswer } from './explain.ts';
 import { type Block, count, type Table } from './output.ts';
+
+/** As the API answers: the candidates cut short, and how many were left out. */
+export type ExplainAnswer = Explanation & { readonly omitted: number };
 
 /** An explanation for people: who, from where, what and why, and then every candidate. */
 export function describeExplanation(explanation: ExplainAnswer): readonly Block[] {

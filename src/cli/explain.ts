@@ -1,16 +1,12 @@
 // Runs in: cli
 import type { Command } from 'commander';
-import type { Explanation } from '../application/explain-pick.ts';
 import { EdgeError } from '../errors.ts';
 import { parseAddress } from '../ip-address.ts';
 import { type AdminClient, isObject } from './admin-client.ts';
 import { ADMIN_NOTE, type AdminOptions, addAdminOptions, adminClient } from './admin-options.ts';
 import { wholeNumberIn } from './arguments.ts';
-import { describeExplanation } from './explain-text.ts';
+import { describeExplanation, type ExplainAnswer } from './explain-text.ts';
 import { show } from './output.ts';
-
-/** As the API answers: the candidates cut short, and how many were left out. */
-export type ExplainAnswer = Explanation & { readonly omitted: number };
 
 interface ExplainOptions extends AdminOptions {
   readonly listener?: string;
