@@ -3,10 +3,10 @@ import type { ClientAddress } from './domain/entities.ts';
 
 /**
  * Reads an IP literal, IPv4 (four decimal parts) or IPv6, and normalises it: IPv4-mapped IPv6 becomes IPv4, IPv6 its
- * shortest form, a zone (`%eth0`) is dropped. `null` for anything else.
+ * shortest form without its zone (`%eth0`). `null` for anything else.
  */
 export function parseAddress(text: string): ClientAddress | null {
-  const literal = text.includes('%') ? text.slice(0, text.indexOf('%')) : text;
+  const literal = text.includes(':') ? text.replace(/%.*$/, '') : text;
   if (!ipaddr.IPv4.isValidFourPartDecimal(literal) && !ipaddr.IPv6.isValid(literal)) return null;
   const address = ipaddr.process(literal);
   return { text: address.toString(), bytes: address.toByteArray() };

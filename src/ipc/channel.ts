@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import { type Duplex, finished } from 'node:stream';
 import { EdgeError } from '../errors.ts';
 import { encodeFrames, FrameDecoder } from './codec.ts';
 
@@ -65,10 +65,12 @@ export class Channel<In, Out> {
     this.flush();
   }
 
-  /** Sends what is queued and then our end; `then` runs when the kernel has it all. */
+  /** Sends what is queued and then our end; `then` runs once, when the kernel has it all or nobody is there to have it. */
   end(then: () => void): void {
     this.flush();
-    this.#socket.end(then);
+    // A socket that is closed already calls nobody back.
+    if (this.#socket.destroyed) queueMicrotask(then);
+    else finished(this.#socket.end(), { readable: false }, () => then());
   }
 
   destroy(error?: Error): void {

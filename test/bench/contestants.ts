@@ -85,7 +85,7 @@ export async function startHaproxy(bench: Bench, backends: Backends): Promise<Co
     'haproxy.cfg',
     `global
   nbthread 1
-  maxconn 20000
+  maxconn 9000
 defaults
   mode tcp
   timeout connect 5s

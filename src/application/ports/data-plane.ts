@@ -77,7 +77,10 @@ export interface DataPlane<Handle = unknown> {
   listen(handle: Handle, listener: number): Promise<void>;
   /** Accepts no more; the shared socket stays open elsewhere. Open connections go on. */
   stopAccepting(): void;
-  /** Dials for an accepted client that is neither dialling nor connected. Ends in `connected`, `connectFailed` or `closed`. */
+  /**
+   * Dials for an accepted client that is neither dialling nor connected. Ends in `connected`, `connectFailed` or `closed`.
+   * Ignored, as `reject` is, for a connection that is ending already: its `closed` is on the way.
+   */
   connect(conn: Conn, to: Endpoint): void;
   /** Turns away an accepted client that is neither dialling nor connected. Ends in `closed`. */
   reject(conn: Conn, how: RejectHow): void;

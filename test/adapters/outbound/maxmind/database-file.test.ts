@@ -33,3 +33,9 @@ t.test('a file that was changed since it was stamped is not handed out', async (
   rmSync(path);
   await t.rejects(readVersion(path, stamp), { code: 'ENOENT' });
 });
+
+t.test('a version differs by any part of its stamp', async (t) => {
+  const stamp = { dev: 1n, ino: 2n, size: 3n, mtimeNs: 4n, ctimeNs: 5n };
+  t.ok(sameStamp(stamp, { ...stamp }));
+  for (const part of Object.keys(stamp)) t.notOk(sameStamp(stamp, { ...stamp, [part]: 0n }), part);
+});

@@ -14,6 +14,17 @@ t.test('an entry gives back its key', async (t) => {
   t.same(slab.keyOf(slab.add(slab.appFamily('', 4), other, 'a', 7)), other);
 });
 
+t.test('an entry matches its own key only', async (t) => {
+  const slab = new Slab(10);
+  const app = slab.appFamily(key.app, key.family);
+  const ref = slab.add(app, key, 'a', 7);
+  t.ok(slab.matches(ref, app, key.high, key.low));
+  t.notOk(slab.matches(ref, slab.appFamily(key.app, 4), key.high, key.low));
+  t.notOk(slab.matches(ref, slab.appFamily('other', 6), key.high, key.low));
+  t.notOk(slab.matches(ref, app, 0, key.low));
+  t.notOk(slab.matches(ref, app, key.high, 1));
+});
+
 t.test('memory follows the number of entries, up and down', async (t) => {
   const slab = new Slab(3 * CHUNK_SIZE);
   t.equal(slab.chunkCount, 0);
@@ -33,6 +44,8 @@ t.test('a size about the edge of a chunk makes no chunk twice', async (t) => {
   slab.free(ref!);
   const [again] = fill(slab, 1);
   t.equal(slab.chunkOf(again!), chunk);
+  slab.free(again!);
+  t.equal(slab.chunkCount, 2, 'nor after the second time');
 });
 
 t.test('new entries fill the lowest chunk that has room', async (t) => {

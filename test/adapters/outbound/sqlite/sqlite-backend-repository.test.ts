@@ -207,14 +207,16 @@ t.test('a WAL database without a WAL index that we may write', async (t) => {
 });
 
 t.test('a process ends by itself once the repository is closed', async (t) => {
-  const path = join(t.testdir(), 'routing.db');
-  writeRoutingDb(path, [{ id: 'a' }]);
   const module = new URL('../../../../src/adapters/outbound/sqlite/sqlite-backend-repository.ts', import.meta.url).href;
-  const code = `import { SqliteBackendRepository } from ${JSON.stringify(module)};
-    const repository = new SqliteBackendRepository({ path: ${JSON.stringify(path)}, listeners: [] });
-    const look = await repository.look();
-    await repository.close();
-    process.stdout.write(look.kind);`;
-  const { stdout } = await execFileAsync(process.execPath, ['--input-type=module', '--eval', code]);
+  const dir = t.testdir({
+    'program.mjs': `import { SqliteBackendRepository } from ${JSON.stringify(module)};
+      const repository = new SqliteBackendRepository({ path: process.argv[2], listeners: [] });
+      const look = await repository.look();
+      await repository.close();
+      process.stdout.write(look.kind);`,
+  });
+  const path = join(dir, 'routing.db');
+  writeRoutingDb(path, [{ id: 'a' }]);
+  const { stdout } = await execFileAsync(process.execPath, [join(dir, 'program.mjs'), path]);
   t.equal(stdout, 'loaded');
 });

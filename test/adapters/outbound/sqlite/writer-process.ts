@@ -36,8 +36,8 @@ export class WriterProcess {
   }
 }
 
-if (process.send !== undefined && process.argv[1] === fileURLToPath(import.meta.url)) {
-  const db = new Database(process.argv[2]!);
+if (process.send !== undefined && process.argv[2] !== undefined && process.argv[1] === fileURLToPath(import.meta.url)) {
+  const db = new Database(process.argv[2]);
   process.on('message', (sql: string) => {
     try {
       db.exec(sql);

@@ -1,0 +1,94 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import net from 'node:net';
+import type { Test } from 'tap';
+import type { AdminRoutes } from '../../../../src/adapters/inbound/admin-http/routes.ts';
+import { openAdminServer } from '../../../../src/adapters/inbound/admin-http/server.ts';
+import { explainPick } from '../../../../src/application/explain-pick.ts';
+import { readiness } from '../../../../src/application/readiness.ts';
+import { viewBackends } from '../../../../src/application/view-backends.ts';
+import { Rig } from '../../../application/rig.ts';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly text: string;
+  readonly body: unknown;
+}
+
+export interface Ask {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** What the supervisor would do, as the test wants it. */
+export interface Actions {
+  roll: () => Promise<number>;
+  scale: (count: number) => void;
+}
+
+const HEALTH = { desired: 1, serving: 1, starting: 0, draining: 0, crashes: 0, restartInMs: 0, lastCrash: '' };
+const ROUTING = { version: 1, backends: 1, badRows: 0, error: '', loads: 1, failures: 0 };
+
+/** An admin server over the books of `rig`, and a way to ask it. */
+export async function openAdmin(
+  t: Test,
+  given: {
+    rig?: Rig;
+    token?: string | null;
+    actions?: Partial<Actions>;
+    address?: { kind: 'unix'; path: string };
+  } = {},
+) {
+  const { rig = new Rig(), token = null, actions = {} } = given;
+  const address = given.address ?? ({ kind: 'tcp', host: '127.0.0.1', port: 0 } as const);
+  const routes: AdminRoutes = {
+    listeners: rig.listeners,
+    readiness: () => readiness(rig.routing, rig.listeners, ROUTING, HEALTH, false),
+    metrics: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', text: 'edgeproxy_up 1\n' }),
+    backends: () => viewBackends(rig.routing, rig.ledger),
+    workers: () => [{ pid: 7, incarnation: 1, state: 'serving', connections: rig.ledger.heldBy(1) }],
+    explain: (listener, address) => explainPick({ service: rig.service, ...rig.decisions }, listener, address),
+    roll: actions.roll ?? (async () => 1),
+    scale: actions.scale ?? (() => {}),
+  };
+  const server = await openAdminServer({ address, token, routes });
+  t.teardown(() => server.close());
+  const where =
+    address.kind === 'unix' ? { socketPath: address.path } : { host: '127.0.0.1', port: portOf(server.name) };
+  const ask = (path: string, { method = 'GET', headers = {}, body }: Ask = {}) =>
+    request({ ...where, path, method, headers, agent: false }, body);
+  const post = (path: string, body: string, headers: Readonly<Record<string, string>> = {}) =>
+    ask(path, { method: 'POST', body, headers: { 'content-type': 'application/json', ...headers } });
+  return { rig, server, ask, post, where };
+}
+
+export function portOf(name: string): number {
+  return Number(name.slice(name.lastIndexOf(':') + 1));
+}
+
+async function request(options: http.RequestOptions, body = ''): Promise<Answer> {
+  const request = http.request(options);
+  request.end(body);
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  const text = Buffer.concat(chunks).toString();
+  const json = response.headers['content-type']?.startsWith('application/json') === true;
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    text,
+    body: json ? JSON.parse(text) : undefined,
+  };
+}
+
+/** What comes back for bytes that no client of HTTP would send. */
+export async function send(port: number, bytes: string): Promise<string> {
+  const socket = net.connect({ port, host: '127.0.0.1' });
+  socket.end(bytes);
+  const chunks: Buffer[] = [];
+  for await (const chunk of socket) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString();
+}

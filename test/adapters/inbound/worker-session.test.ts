@@ -1,0 +1,182 @@
+import { once } from 'node:events';
+import type net from 'node:net';
+import t from 'tap';
+import { encodeFrame, FrameDecoder } from '../../../src/ipc/codec.ts';
+import { FromPrimary, FromWorker, PROTOCOL } from '../../../src/ipc/messages.ts';
+import { Rig } from '../../application/rig.ts';
+import { until } from '../../fixtures/until.ts';
+import { openSession } from '../channel-rig.ts';
+
+const HELLO = [FromWorker.hello, PROTOCOL, 1];
+const pick = (seq: number, address = '10.0.0.1', listener = 0) => [FromWorker.pick, seq, listener, address, []];
+const closed = (seq: number) => [FromWorker.closed, seq, 0, 1, 2, 0, 0, 3, 1];
+
+/** The messages that come on a bare socket. */
+function inbox(socket: net.Socket) {
+  const decoder = new FrameDecoder();
+  const messages: unknown[][] = [];
+  socket.on('data', (chunk: Buffer) => messages.push(...(decoder.decode(chunk) as unknown[][])));
+  const next = (kind: number) =>
+    until(
+      `a message ${kind}`,
+      () => messages.find((message) => message[0] === kind),
+      () => JSON.stringify(messages),
+    );
+  return { messages, next };
+}
+
+async function setUp(t: Parameters<typeof openSession>[0], rows: Parameters<Rig['serve']>[0] = [{ id: 'a' }]) {
+  const rig = new Rig();
+  await rig.serve(rows);
+  const opened = await openSession(t, rig);
+  const { messages, next } = inbox(opened.theirs);
+  const say = (...said: readonly unknown[][]) => opened.theirs.write(encodeFrame(said));
+  return { rig, ...opened, messages, next, say };
+}
+
+t.test('a worker is welcomed after its hello, and its picks are answered', async (t) => {
+  const { rig, told, say, messages, next } = await setUp(t);
+  say(HELLO, pick(1), pick(2, '::ffff:10.0.0.1'), pick(3, '10.0.0.1', 1));
+  await next(FromPrimary.refused);
+  t.same(messages, [
+    [FromPrimary.welcome, PROTOCOL],
+    [FromPrimary.assigned, 1, 'a', '127.0.0.1', 9000, 'picked'],
+    [FromPrimary.assigned, 2, 'a', '127.0.0.1', 9000, 'bound'],
+    [FromPrimary.refused, 3, 'no_backend'],
+  ]);
+  t.equal(told.welcomes, 1);
+  t.equal(told.dropped, 0);
+  t.equal(rig.ledger.heldBy(1), 2);
+});
+
+t.test('nothing is heard before the hello', async (t) => {
+  const { rig, told, say, messages, next } = await setUp(t);
+  say(pick(1), [FromWorker.heartbeat], closed(1), HELLO, HELLO, pick(2));
+  await next(FromPrimary.assigned);
+  t.same(
+    messages.map(([kind, seq]) => [kind, seq]),
+    [
+      [FromPrimary.welcome, PROTOCOL],
+      [FromPrimary.assigned, 2],
+    ],
+  );
+  t.equal(told.dropped, 4, 'three too early, and a second hello');
+  t.equal(rig.ledger.total, 1);
+});
+
+for (const [what, hello, reason] of [
+  ['another protocol', [FromWorker.hello, PROTOCOL + 1, 1], /speaks protocol 2 and the primary 1/],
+  ['another incarnation', [FromWorker.hello, PROTOCOL, 7], /incarnation 7/],
+] as const) {
+  t.test(`a worker of ${what} is turned away, and changes nothing`, async (t) => {
+    const { rig, told, say, next, messages } = await setUp(t);
+    const joined = rig.ledger.mayReserve(7, 1);
+    say([...hello], pick(1));
+    t.match((await next(FromPrimary.denied))[1], reason);
+    t.match(await told.failed, reason);
+    t.equal(messages.length, 1);
+    t.equal(told.welcomes, 0);
+    t.equal(rig.ledger.total, 0);
+    t.equal(rig.ledger.mayReserve(7, 1), joined);
+  });
+}
+
+t.test('malformed messages, and those about nothing, are counted and change nothing', async (t) => {
+  const { rig, told, say, next } = await setUp(t);
+  say(HELLO, pick(1));
+  await next(FromPrimary.assigned);
+  const nonsense: unknown[][] = [
+    [],
+    [0],
+    [99, 1],
+    ['pick', 1],
+    [FromWorker.pick, 2, 0, '10.0.0.1'],
+    [FromWorker.pick, -2, 0, '10.0.0.1', []],
+    [FromWorker.pick, 2, 0, '10.0.0.1', ['a'], 'more'],
+    [FromWorker.pick, 2, 0, 'x'.repeat(300), []],
+    [FromWorker.closed, 1, 99, 0, 0, 0, 0, 0, 1],
+    [FromWorker.closed, '1', 0, 0, 0, 0, 0, 0, 1],
+    [FromWorker.closed, 1, 0, -5, 0, 0, 0, 0, 1],
+    [FromWorker.connectFailed, 1, null],
+    [FromWorker.abandoned],
+    [FromWorker.unserved, 0, '10.0.0.1', 'because', 0, 0],
+    // Well-formed, but about nothing.
+    pick(1),
+    pick(2, 'nobody'),
+    pick(2, '10.0.0.1', 9),
+    closed(2),
+    [FromWorker.connected, 2, 1],
+    [FromWorker.connectFailed, 2, 'ECONNREFUSED'],
+    [FromWorker.abandoned, 2],
+    [FromWorker.unserved, 9, '10.0.0.1', 'all_full', 0, 0],
+    [FromWorker.unserved, 0, 'nobody', 'all_full', 0, 0],
+    [FromPrimary.welcome, PROTOCOL],
+  ];
+  say(...nonsense);
+  await until(
+    'every one to be dropped',
+    () => told.dropped === nonsense.length,
+    () => `${told.dropped} were`,
+  );
+  t.equal(rig.ledger.total, 1);
+  t.same(rig.metrics.counts, { accepted: 1, 'picked picked': 1 });
+  t.same(rig.records, []);
+  t.same(told.failures, [], 'and the worker lives on');
+  say(closed(1));
+  await until('the slot to be given back', () => rig.ledger.total === 0);
+});
+
+t.test('a worker that sends what is no frame is given up, and holds nothing once its process is gone', async (t) => {
+  const { rig, told, say, next, theirs, session } = await setUp(t);
+  say(HELLO, pick(1));
+  await next(FromPrimary.assigned);
+  theirs.write(Buffer.alloc(64, 0xff));
+  t.match(await told.failed, /over the limit/);
+  t.equal(rig.ledger.total, 1, 'while its process lives, so do its connections');
+  t.equal(await session.processGone(0), 1);
+  t.equal(rig.ledger.total, 0);
+});
+
+t.test('what a worker said before it died is heard; the rest it held is given back at once', async (t) => {
+  const { rig, say, next, theirs, session } = await setUp(t);
+  say(HELLO, pick(1), pick(2, '10.0.0.2'), pick(3, '10.0.0.3'));
+  await next(FromPrimary.assigned);
+  say(closed(1));
+  theirs.destroy();
+  t.equal(await session.processGone(600_000), 2, 'without waiting for anything but the end of its socket');
+  t.equal(rig.ledger.total, 0);
+  t.match(rig.records, [{ close: 'finished' }, { close: 'worker_died' }, { close: 'worker_died' }]);
+});
+
+t.test("a dead worker's socket that somebody keeps open is not waited for, and not listened to", async (t) => {
+  const { rig, say, next, session, theirs } = await setUp(t);
+  say(HELLO, pick(1));
+  await next(FromPrimary.assigned);
+  const ended = once(theirs, 'close');
+  t.equal(await session.processGone(1), 1);
+  await ended;
+  t.equal(rig.ledger.total, 0);
+  t.notOk(rig.ledger.mayReserve(1, 2));
+  t.equal(await session.processGone(1), 1, 'asked again, it says the same');
+});
+
+t.test('a worker that said hello and is silent then is given up; one that starts slowly is not', async (t) => {
+  const rig = new Rig();
+  const starting = await openSession(t, rig, 2, 40);
+  const { told, theirs } = await openSession(t, rig, 1, 40);
+  theirs.write(encodeFrame([HELLO]));
+  t.match(await told.failed, /said nothing for 40 ms/);
+  t.same(starting.told.failures, [], "its first words are the supervisor's to wait for");
+});
+
+t.test('a worker that is heard from lives on, and hears from us', async (t) => {
+  const rig = new Rig();
+  const { told, theirs } = await openSession(t, rig, 1, 40);
+  const { messages } = inbox(theirs);
+  theirs.write(encodeFrame([HELLO]));
+  const beating = setInterval(() => theirs.write(encodeFrame([[FromWorker.heartbeat]])), 5);
+  t.teardown(() => clearInterval(beating));
+  const beats = () => messages.filter(([kind]) => kind === FromPrimary.heartbeat).length;
+  await until('heartbeats of several deadlines', () => beats() >= 20);
+  t.same(told.failures, []);
+});

@@ -1,0 +1,218 @@
+import { once } from 'node:events';
+import type net from 'node:net';
+import t, { type Test } from 'tap';
+import { MAX_OUTSTANDING_PICKS } from '../../../src/adapters/outbound/channel-picker.ts';
+import type { PickAnswer } from '../../../src/application/ports/backend-picker.ts';
+import { encodeFrame, FrameDecoder } from '../../../src/ipc/codec.ts';
+import { FromPrimary, FromWorker, PROTOCOL } from '../../../src/ipc/messages.ts';
+import { Rig } from '../../application/rig.ts';
+import { socketPair } from '../../fixtures/socket-pair.ts';
+import { until } from '../../fixtures/until.ts';
+import { NEVER_MS, openPicker, openSession } from '../channel-rig.ts';
+
+/** A picker, and the bare socket that plays the primary. */
+async function setUp(t: Test, timeoutMs = NEVER_MS) {
+  const [mine, theirs] = await socketPair(t);
+  const decoder = new FrameDecoder();
+  const heard: unknown[][] = [];
+  theirs.on('data', (chunk: Buffer) => heard.push(...(decoder.decode(chunk) as unknown[][])));
+  theirs.on('error', () => {});
+  const opened = openPicker(mine, 1, timeoutMs);
+  const say = (...messages: readonly unknown[][]) => theirs.write(encodeFrame(messages));
+  const hear = (kind: number, seq?: number) =>
+    until(
+      `message ${kind} ${seq ?? ''}`,
+      () => heard.find((message) => message[0] === kind && (seq === undefined || message[1] === seq)),
+      () => JSON.stringify(heard),
+    );
+  return { ...opened, mine, theirs, say, hear, heard, ask: asking(opened.picker) };
+}
+
+/** Picks, with every answer that each of them gets. */
+function asking(picker: ReturnType<typeof openPicker>['picker']) {
+  let lastSeq = 0;
+  return (client = '10.0.0.1') => {
+    const seq = ++lastSeq;
+    const answers: PickAnswer[] = [];
+    const answer = new Promise<string>((resolve) => {
+      picker.pick({ seq, listener: 0, address: client, tried: [] }, (answer) => {
+        answers.push(answer);
+        resolve(answer.kind === 'assigned' ? answer.backendId : answer.reason);
+      });
+    });
+    picker.flush();
+    return { seq, answer, answers };
+  };
+}
+
+const assigned = (seq: number) => [FromPrimary.assigned, seq, 'a', '127.0.0.1', 9000, 'picked'];
+
+t.test('the first message is the hello', async (t) => {
+  const { hear, heard, say, greeted } = await setUp(t);
+  t.same(await hear(FromWorker.hello), [FromWorker.hello, PROTOCOL, 1]);
+  t.equal(heard.length, 1);
+  say([FromPrimary.welcome, PROTOCOL]);
+  t.equal(await greeted, null);
+});
+
+t.test('a denied worker is told why', async (t) => {
+  const { say, greeted } = await setUp(t);
+  say([FromPrimary.denied, 'wrong version']);
+  t.equal(await greeted, 'wrong version');
+});
+
+t.test('a pick that nobody answers times out; its late assignment is abandoned', async (t) => {
+  const { ask, say, hear, heard } = await setUp(t, 40);
+  const { seq, answer, answers } = ask();
+  t.equal(await answer, 'pick_timeout');
+  say(assigned(seq), [FromPrimary.refused, 99, 'all_full']);
+  t.same(await hear(FromWorker.abandoned), [FromWorker.abandoned, seq]);
+  t.equal(answers.length, 1);
+  t.equal(heard.filter(([kind]) => kind === FromWorker.abandoned).length, 1, 'a refusal needs no such thing');
+});
+
+t.test('a slot that was assigned too late is given back', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a', hardLimit: 1 }]);
+  const { mine, theirs } = await openSession(t, rig);
+  const { picker, greeted } = openPicker(theirs, 1, 100);
+  await greeted;
+  mine.pause();
+  const { answer } = asking(picker)();
+  t.equal(await answer, 'pick_timeout');
+  t.equal(rig.metrics.counts['picked picked'], undefined, 'the primary has not read it yet');
+  mine.resume();
+  await until(
+    'the assignment and its return',
+    () => rig.metrics.counts['picked picked'] === 1 && rig.ledger.total === 0,
+  );
+  t.equal(rig.bindings.size, 0);
+});
+
+t.test('while the primary is silent, clients are refused at once; when it is heard again, they are not', async (t) => {
+  const { ask, say, hear, heard } = await setUp(t, 40);
+  await until('a refusal at once', async () => (await ask().answer) === 'primary_silent');
+  const asked = heard.filter(([kind]) => kind === FromWorker.pick).length;
+  say([FromPrimary.heartbeat]);
+  const beats = setInterval(() => say([FromPrimary.heartbeat]), 5);
+  t.teardown(() => clearInterval(beats));
+  await until('a pick that is asked', async () => {
+    void ask();
+    return heard.filter(([kind]) => kind === FromWorker.pick).length > asked;
+  });
+  const { seq, answer } = ask();
+  await hear(FromWorker.pick, seq);
+  say(assigned(seq));
+  t.equal(await answer, 'a');
+});
+
+t.test('a worker that was itself held up takes the answers that came meanwhile', async (t) => {
+  const { ask, say, hear, mine } = await setUp(t, 100);
+  const { seq, answer } = ask();
+  await hear(FromWorker.pick, seq);
+  // Behind the poll phase, so that the timers that are due come before the answer is read: first the picker's own, then
+  // this one, with a client that came meanwhile.
+  const next = await new Promise<ReturnType<typeof ask>>((resolve) =>
+    setImmediate(() => {
+      say(assigned(seq));
+      setTimeout(() => resolve(ask('10.0.0.2')), 50);
+      block(400);
+    }),
+  );
+  t.equal(await answer, 'a');
+  await hear(FromWorker.pick, next.seq);
+  say(assigned(next.seq));
+  t.equal(await next.answer, 'a', 'nor does it believe the primary gone');
+  t.notOk(mine.destroyed);
+});
+
+/** Holds this thread up, as a suspended machine would. */
+function block(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
+t.test('more picks than may be outstanding are refused at once', async (t) => {
+  const { ask, say } = await setUp(t);
+  const picks = Array.from({ length: MAX_OUTSTANDING_PICKS }, () => ask());
+  t.equal(await ask().answer, 'too_many_picks');
+  say(assigned(1));
+  t.equal(await picks[0]!.answer, 'a');
+  const one = ask();
+  t.equal(await ask().answer, 'too_many_picks', 'one answer made room for one pick');
+  t.equal(one.answers.length, 0);
+});
+
+t.test('when the primary is lost, every client is refused, and so are later ones', async (t) => {
+  const { ask, theirs, lost } = await setUp(t);
+  const picks = [ask(), ask(), ask()];
+  theirs.destroy();
+  await lost;
+  t.same(await Promise.all(picks.map(({ answer }) => answer)), ['primary_silent', 'primary_silent', 'primary_silent']);
+  t.equal(await ask().answer, 'primary_silent');
+});
+
+t.test('what is no message of the primary is passed over', async (t) => {
+  const { ask, say } = await setUp(t);
+  const { seq, answer, answers } = ask();
+  say(
+    [],
+    [77],
+    [FromPrimary.assigned, seq],
+    [FromPrimary.assigned, seq, 'x', '127.0.0.1', 9000, 'liked'],
+    assigned(seq),
+    assigned(seq),
+  );
+  t.equal(await answer, 'a');
+  t.equal(answers.length, 1);
+});
+
+t.test("the worker's last reports reach the primary before it leaves", async (t) => {
+  const { picker, theirs, heard } = await setUp(t);
+  picker.connectFailed(1, 'ECONNREFUSED');
+  const ended = once(theirs, 'end');
+  await new Promise<void>((resolve) => picker.end(resolve));
+  await ended;
+  t.same(heard.at(-1), [FromWorker.connectFailed, 1, 'ECONNREFUSED']);
+});
+
+t.test(
+  'over a channel that stalls, recovers and breaks, every pick ends exactly once and no slot is left',
+  async (t) => {
+    for (let round = 0; round < 5; round++) {
+      const rig = new Rig();
+      await rig.serve([{ id: 'a', hardLimit: 150 }]);
+      const { mine, theirs, session } = await openSession(t, rig);
+      const { picker, greeted, lost } = openPicker(theirs, 1, 60);
+      await greeted;
+      const ask = asking(picker);
+      const picks = burst(ask, 200);
+      await Promise.race(picks.map(({ answer }) => answer));
+      mine.pause();
+      picks.push(...burst(ask, 200));
+      await picks.at(-1)!.answer;
+      mine.resume();
+      picks.push(...burst(ask, 50));
+      await Promise.race(picks.slice(-50).map(({ answer }) => answer));
+      mine.pause();
+      picks.push(...burst(ask, 50));
+      endOf(round, mine, theirs);
+      await lost;
+      const ends = await Promise.all(picks.map(({ answer }) => answer));
+      t.ok(
+        picks.every(({ answers }) => answers.length === 1),
+        ends.length > 0 ? `round ${round}` : 'nothing',
+      );
+      await session.processGone(1000);
+      t.equal(rig.ledger.total, 0);
+    }
+  },
+);
+
+function burst(ask: ReturnType<typeof asking>, count: number) {
+  return Array.from({ length: count }, (_, i) => ask(`10.0.0.${i}`));
+}
+
+/** The two ways in which a channel breaks: from here or from there. */
+function endOf(round: number, mine: net.Socket, theirs: net.Socket): void {
+  (round % 2 === 0 ? mine : theirs).destroy();
+}

@@ -1,0 +1,112 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { explainPick } from '../../src/application/explain-pick.ts';
+import { backendsArbitrary } from '../domain/arbitraries.ts';
+import { address, Rig, TTL_MS } from './rig.ts';
+
+const ME = '10.0.0.1';
+
+function explain(rig: Rig, client: string, listener = 0) {
+  return explainPick({ service: rig.service, ...rig.decisions }, rig.listeners[listener]!, address(client));
+}
+
+/** Everything that a request could have changed. */
+function state(rig: Rig): string {
+  const bindings = [0, 1, 2, 3].map((n) => [rig.boundTo(`10.0.0.${n}`), rig.openConnections(`10.0.0.${n}`)]);
+  return JSON.stringify([bindings, rig.bindings.size, [...rig.ledger.counts()], rig.metrics.counts, rig.records]);
+}
+
+t.test('the explanation names what the next connection gets, and changes nothing', async (t) => {
+  const open = fc.record({
+    client: fc.nat(3),
+    listener: fc.nat(1),
+    fails: fc.boolean(),
+    ms: fc.constantFrom(0, 1, TTL_MS),
+  });
+  let agreed = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.tuple(
+        backendsArbitrary({ maxRows: 10, apps: ['', 'game'] }),
+        backendsArbitrary({ maxRows: 10, apps: ['', 'game'] }),
+      ),
+      fc.array(open, { maxLength: 25, size: 'max' }),
+      async (tables, steps) => {
+        const rig = new Rig({ countries: { '10.0.0.1/32': 'DE', '10.0.0.2/32': 'EG' } });
+        await rig.serve(tables[0]);
+        for (const [at, { client, listener, fails, ms }] of steps.entries()) {
+          if (at === steps.length >> 1) await rig.serve(tables[1]);
+          rig.now += ms;
+          const before = state(rig);
+          const explained = explain(rig, `10.0.0.${client}`, listener);
+          if (state(rig) !== before) throw new Error('the explanation changed something');
+          const answer = rig.pick(at, `10.0.0.${client}`, { listener });
+          const got = answer?.kind === 'assigned' ? [answer.backendId, answer.why] : [null, answer?.reason];
+          if (got[0] !== explained.choice.backend || got[1] !== explained.choice.why)
+            throw new Error(`explained ${JSON.stringify(explained.choice)}, got ${JSON.stringify(got)}`);
+          agreed++;
+          if (fails) rig.failed(at);
+        }
+      },
+    ),
+    { numRuns: 150 },
+  );
+  t.ok(agreed > 500);
+});
+
+t.test('every candidate has its terms, and those that may be picked come first, the best of all ahead', async (t) => {
+  const rig = new Rig({ countries: { '10.0.0.0/8': 'DE' }, popRegion: 'sa' });
+  await rig.serve([
+    { id: 'far', region: 'ap' },
+    { id: 'here', region: 'sa', softLimit: 4, weight: 2 },
+    { id: 'full', region: 'eu', hardLimit: 1 },
+    { id: 'draining', region: 'eu', weight: 0 },
+    { id: 'down', region: 'eu', country: 'DE', healthy: false },
+  ]);
+  t.equal(rig.got(1, '10.0.0.9'), 'full picked');
+  t.equal(rig.got(2, '10.0.0.8'), 'here picked');
+  const { candidates, geo, preferredRegion, choice, binding, routingVersion } = explain(rig, ME);
+  t.same(
+    candidates.map(({ id, tier, load, score, connections, excluded }) => [
+      id,
+      tier,
+      load,
+      score,
+      connections,
+      excluded,
+    ]),
+    [
+      ['here', 2, 0.125, 200.125, 1, null],
+      ['far', 3, 0, 300, 0, null],
+      ['down', 0, 0, 0, 0, 'unhealthy'],
+      ['draining', 1, null, null, 0, 'draining'],
+      ['full', 1, 0.1, 100.1, 1, 'at_hard_limit'],
+    ],
+  );
+  t.same(geo, { country: 'DE', region: 'eu' });
+  t.equal(preferredRegion, 'eu');
+  t.same(choice, { backend: 'here', why: 'picked' });
+  t.equal(binding, null);
+  t.equal(routingVersion, 1);
+});
+
+t.test('a binding is shown with its age', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  rig.got(1, ME);
+  rig.connected(1);
+  rig.now = 300;
+  t.match(explain(rig, ME), {
+    binding: { backend: 'a', ageMs: 300, idleMs: 0, openConnections: 1 },
+    choice: { backend: 'a', why: 'bound' },
+  });
+  rig.closed(1);
+  rig.now = 500;
+  t.same(explain(rig, ME).binding, { backend: 'a', ageMs: 500, idleMs: 200, openConnections: 0 });
+});
+
+t.test('a refusal is explained too', async (t) => {
+  const rig = new Rig();
+  t.same(explain(rig, ME).choice, { backend: null, why: 'no_backend' });
+  t.same(explain(rig, ME).candidates, []);
+});

@@ -1,0 +1,185 @@
+import t from 'tap';
+import { address, CLOSED, LISTENERS, Rig } from './rig.ts';
+
+const ME = '10.0.0.1';
+
+t.test('an answer names the backend, where it is and why', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a', host: '10.9.0.1', port: 7000 }]);
+  const endpoint = { host: '10.9.0.1', port: 7000 };
+  t.same(rig.pick(1, ME), { kind: 'assigned', backendId: 'a', endpoint, why: 'picked' });
+});
+
+t.test("the nearest backend is picked by the client's country", async (t) => {
+  const rig = new Rig({
+    countries: { '10.1.0.0/16': 'DE', '10.2.0.0/16': 'KE', '10.3.0.0/16': 'QQ' },
+    popRegion: 'sa',
+  });
+  await rig.serve([
+    { id: 'german', country: 'DE', region: 'eu' },
+    { id: 'european', country: 'FR', region: 'eu', weight: 1000 },
+    { id: 'here', region: 'sa' },
+  ]);
+  t.equal(rig.got(1, '10.1.0.1'), 'german picked');
+  t.match(rig.got(2, '10.2.0.1'), /^(?:european|german) picked$/, 'Africa has no backend and falls to Europe');
+  t.equal(rig.got(3, '10.9.0.1'), 'here picked', 'of no known country');
+  t.equal(rig.got(4, '10.3.0.1'), 'here picked', 'of a country without a region');
+  rig.connected(1);
+  rig.closed(1);
+  t.equal(rig.records[0]?.country, 'DE');
+  rig.got(5, '10.1.0.1');
+  rig.closed(5);
+  t.equal(rig.records[1]?.country, 'DE', 'of a bound client as well');
+});
+
+t.test('refusals say why', async (t) => {
+  const rig = new Rig();
+  t.equal(rig.got(1, ME), 'no_backend', 'before the first table');
+  await rig.serve([
+    { id: 'a', app: 'web', hardLimit: 1 },
+    { id: 'b', healthy: false },
+  ]);
+  t.equal(rig.got(2, ME, { listener: 1 }), 'no_backend', "none of the listener's app");
+  t.equal(rig.got(3, ME), 'a picked');
+  t.equal(rig.got(4, '10.0.0.2'), 'all_full');
+  rig.failed(3);
+  t.equal(rig.got(5, ME, { tried: ['a'] }), 'connect_failed');
+  t.equal(rig.ledger.total, 0, 'a refusal holds no slot');
+});
+
+t.test('bound clients do not pass the hard limit either', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a', hardLimit: 2 }]);
+  const answers = [1, 2, 3, 4].map((seq) => rig.got(seq, ME));
+  t.same(answers, ['a picked', 'a bound', 'all_full', 'all_full']);
+  t.equal(rig.ledger.connections('a'), 2);
+});
+
+t.test('a limit that was lowered holds for whoever comes next, and cuts nobody', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a', hardLimit: 0 }]);
+  for (let seq = 1; seq <= 5; seq++) rig.got(seq, ME);
+  await rig.serve([{ id: 'a', hardLimit: 3 }]);
+  t.equal(rig.got(6, ME), 'all_full');
+  t.equal(rig.ledger.connections('a'), 5);
+  for (const seq of [1, 2, 3]) rig.closed(seq);
+  t.equal(rig.got(7, ME), 'a bound');
+  t.equal(rig.got(8, ME), 'all_full');
+});
+
+t.test('what does not fit changes nothing', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  rig.got(1, ME);
+  const before = JSON.stringify([rig.metrics.counts, [...rig.ledger.counts()], rig.records, rig.openConnections(ME)]);
+  t.equal(rig.pick(1, '10.0.0.9'), null, 'a sequence number that is held');
+  t.equal(rig.pick(2, ME, { worker: 7 }), null, 'a worker that has not joined');
+  t.equal(rig.pick(2, ME, { listener: LISTENERS.length }), null, 'a listener that is not there');
+  t.notOk(rig.connected(9) || rig.failed(9) || rig.closed(9) || rig.service.abandoned(1, 9), 'an unknown lease');
+  t.notOk(rig.connected(1, 2) || rig.closed(1, 2), "another worker's lease");
+  t.notOk(rig.service.unserved({ listener: 5, address: ME, reason: 'all_full', totalMs: 1, attempts: 0 }, address(ME)));
+  t.equal(rig.service.workerLeft(7), 0);
+  const after = JSON.stringify([rig.metrics.counts, [...rig.ledger.counts()], rig.records, rig.openConnections(ME)]);
+  t.equal(after, before);
+});
+
+t.test('a report that comes twice, or after its worker was written off, changes nothing', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  rig.got(1, ME);
+  t.ok(rig.connected(1));
+  t.notOk(rig.connected(1));
+  t.ok(rig.closed(1));
+  t.notOk(rig.closed(1) || rig.failed(1) || rig.connected(1) || rig.service.abandoned(1, 1));
+  rig.got(2, ME);
+  t.equal(rig.service.workerLeft(1), 1);
+  t.notOk(rig.closed(2));
+  t.equal(rig.pick(3, ME), null, 'it reserves nothing any more');
+  t.equal(rig.service.workerLeft(1), 0);
+  t.same(rig.metrics.counts, {
+    accepted: 2,
+    'picked picked': 1,
+    'picked bound': 1,
+    'connected a': 1,
+    'closed finished': 1,
+    'closed worker_died': 1,
+  });
+});
+
+t.test('the death of a worker gives back its own connections only, each with a record', async (t) => {
+  const rig = new Rig();
+  rig.service.workerJoined(2);
+  await rig.serve([{ id: 'a' }]);
+  rig.got(1, ME);
+  rig.got(2, '10.0.0.2');
+  rig.got(1, '10.0.0.3', { worker: 2 });
+  rig.now = 500;
+  t.equal(rig.service.workerLeft(1), 2);
+  t.equal(rig.ledger.connections('a'), 1);
+  t.match(rig.records, [
+    { client: ME, backend: 'a', close: 'worker_died', totalMs: 500 },
+    { client: '10.0.0.2', backend: 'a', close: 'worker_died' },
+  ]);
+  t.ok(rig.closed(1, 2), "the other worker's connection is not concerned");
+});
+
+t.test('each connection has one access record', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  rig.got(1, ME);
+  rig.connected(1);
+  await rig.serve([{ id: 'b' }]);
+  rig.closed(1);
+  rig.service.unserved({ listener: 1, address: ME, reason: 'no_backend', totalMs: 4, attempts: 0 }, address(ME));
+  const { reason, ...terms } = CLOSED;
+  t.same(rig.records, [
+    {
+      client: ME,
+      country: null,
+      listener: '127.0.0.1:8080',
+      backend: 'a',
+      why: 'picked',
+      close: reason,
+      ...terms,
+      routingVersion: 1,
+    },
+    {
+      client: ME,
+      country: null,
+      listener: '127.0.0.1:8081',
+      backend: null,
+      why: 'no_backend',
+      close: 'refused',
+      attempts: 0,
+      pickMs: 0,
+      connectMs: 0,
+      totalMs: 4,
+      bytesToBackend: 0,
+      bytesToClient: 0,
+      routingVersion: 2,
+    },
+  ]);
+});
+
+t.test('a client is counted once as accepted, however it ends', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }, { id: 'b' }]);
+  const unserved = (reason: 'no_backend' | 'pick_timeout' | 'too_many_picks' | 'descriptor_limit', attempts: number) =>
+    rig.service.unserved({ listener: 0, address: ME, reason, totalMs: 1, attempts }, address(ME));
+  const accepted = () => rig.metrics.counts.accepted;
+
+  rig.got(1, ME);
+  rig.failed(1);
+  rig.got(2, ME, { tried: ['a'] });
+  t.equal(accepted(), 1, 'a retry is no new client');
+  rig.failed(2);
+  unserved('too_many_picks', 2);
+  t.equal(accepted(), 1, 'nor is a client whose second retry was not asked for any more');
+  unserved('descriptor_limit', 0);
+  t.equal(accepted(), 2, 'the primary hears of this one for the first time');
+  unserved('too_many_picks', 0);
+  t.equal(accepted(), 3);
+  rig.got(3, ME);
+  unserved('pick_timeout', 0);
+  t.equal(accepted(), 4, 'its pick was told');
+});

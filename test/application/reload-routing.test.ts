@@ -1,0 +1,93 @@
+import t from 'tap';
+import { ReloadRouting } from '../../src/application/reload-routing.ts';
+import type { Backend } from '../../src/domain/entities.ts';
+import { MemoryBackendRepository } from '../fixtures/memory-backend-repository.ts';
+import { backend } from '../fixtures/routing-db.ts';
+import { keepingLog } from '../fixtures/silent-log.ts';
+import { Rig } from './rig.ts';
+
+function setUp(rows: readonly Partial<Backend>[] = []) {
+  const rig = new Rig();
+  const repository = new MemoryBackendRepository(rig.listeners, rows.map(backend));
+  const log = keepingLog();
+  const reload = new ReloadRouting({ repository, routing: rig.routing, log });
+  const said = () => log.said.splice(0).map(({ level, message }) => `${level}: ${message}`);
+  return { rig, repository, reload, log, said };
+}
+
+t.test('a changed table is loaded, an unchanged one is not', async (t) => {
+  const { rig, repository, reload, said } = setUp([{ id: 'a' }]);
+  await reload.look();
+  t.match(reload.health(), { version: 1, backends: 1, badRows: 0, error: '', loads: 1, failures: 0 });
+  t.same(said(), ['info: routing table loaded']);
+  await reload.look();
+  t.match(reload.health(), { version: 1, loads: 1 });
+  repository.set([backend({ id: 'a' })]);
+  await reload.look();
+  t.match(reload.health(), { version: 1, loads: 2 }, 'loaded, and found to be the same');
+  t.same(said(), []);
+  repository.set([backend({ id: 'b' })]);
+  await reload.look();
+  t.ok(rig.routing.table.find('b'));
+  t.notOk(rig.routing.table.find('a'), 'the whole table is swapped');
+});
+
+t.test('whatever is wrong, the last good table serves, and it is said once', async (t) => {
+  const { rig, repository, reload, said } = setUp([{ id: 'a' }]);
+  await reload.look();
+  said();
+  repository.fail('EDGE_ERR_DB_MISSING', 'routing.db is not there');
+  for (let i = 0; i < 3; i++) await reload.look();
+  t.same(said(), ['error: routing database not loaded; the last good table serves on']);
+  t.match(reload.health(), { version: 1, error: 'routing.db is not there', failures: 3 });
+  t.equal(rig.got(1, '10.0.0.1'), 'a picked');
+  repository.fail('EDGE_ERR_DB_LOCKED', 'routing.db is locked');
+  await reload.look();
+  t.equal(said().length, 1, 'another failure is news');
+  repository.mend();
+  await reload.look();
+  t.same(said(), ['info: routing database is readable again']);
+  t.equal(reload.health().error, '');
+});
+
+t.test('bad rows are named in one record and counted; the good ones serve', async (t) => {
+  const { repository, reload, log } = setUp();
+  const problem = { id: 'x', column: 'port', value: 'abc', expected: '1 to 65535' };
+  repository.set([backend({ id: 'a' })], [problem]);
+  await reload.look();
+  t.match(reload.health(), { backends: 1, badRows: 1 });
+  t.match(log.said[0], { level: 'warn', fields: { skipped: 1, rows: [problem] } });
+  repository.set([backend({ id: 'a' })]);
+  await reload.look();
+  t.equal(reload.health().badRows, 0, 'mended');
+});
+
+t.test('looks that are asked for at once are one look', async (t) => {
+  const { repository, reload } = setUp([{ id: 'a' }]);
+  const [first, second] = [reload.look(), reload.look()];
+  t.equal(first, second);
+  await first;
+  repository.fail('EDGE_ERR_DB_MISSING', 'gone');
+  await reload.look();
+  t.equal(reload.health().failures, 1, 'a later one is a look of its own');
+});
+
+t.test('it looks again and again, until it is stopped', async (t) => {
+  const { repository, reload } = setUp();
+  const keepAlive = setInterval(() => {}, 1000);
+  t.teardown(() => clearInterval(keepAlive));
+  const looks = new Promise<void>((resolve) => {
+    let count = 0;
+    const look = repository.look.bind(repository);
+    repository.look = (force) => {
+      if (++count === 3) resolve();
+      return look(force);
+    };
+  });
+  reload.every(1);
+  await looks;
+  await reload.stop();
+  repository.set([backend({ id: 'a' })]);
+  await reload.look();
+  t.equal(reload.health().backends, 0, 'the repository is closed');
+});

@@ -1,0 +1,154 @@
+import { MemoryBindings } from '../../src/adapters/outbound/memory-bindings/memory-bindings.ts';
+import type { AccessRecord } from '../../src/application/ports/access-log.ts';
+import type { ClosedReport, PickAnswer } from '../../src/application/ports/backend-picker.ts';
+import type { MetricsStore } from '../../src/application/ports/metrics-store.ts';
+import { type ConnectionLease, ProxyService } from '../../src/application/proxy-service.ts';
+import { RoutingState } from '../../src/application/routing-state.ts';
+import { clientKey } from '../../src/domain/client-key.ts';
+import { ConnectionLedger } from '../../src/domain/connection-ledger.ts';
+import type { Backend, ClientAddress, Listener } from '../../src/domain/entities.ts';
+import { buildTableImage } from '../../src/domain/table-image.ts';
+import type { RegionCode } from '../../src/domain/value-objects.ts';
+import { parseAddress } from '../../src/ip-address.ts';
+import { backend } from '../fixtures/routing-db.ts';
+import { tableGeo } from '../fixtures/table-geo.ts';
+
+export const LISTENERS: readonly Listener[] = [
+  { name: '127.0.0.1:8080', host: '127.0.0.1', port: 8080, app: '' },
+  { name: '127.0.0.1:8081', host: '127.0.0.1', port: 8081, app: 'game' },
+];
+
+export const TTL_MS = 1000;
+
+export interface RigOptions {
+  readonly listeners?: readonly Listener[];
+  readonly popRegion?: RegionCode;
+  readonly maxBindings?: number;
+  /** Countries by network, as `tableGeo` takes them. */
+  readonly countries?: Readonly<Record<string, string>>;
+}
+
+export const CLOSED: ClosedReport = {
+  reason: 'finished',
+  bytesToBackend: 10,
+  bytesToClient: 20,
+  pickMs: 1,
+  connectMs: 2,
+  totalMs: 30,
+  attempts: 1,
+};
+
+/** The primary's decisions and books, with a clock that stands still until the test moves it. Worker 1 has joined. */
+export class Rig {
+  now = 0;
+  readonly metrics = new CountingMetrics();
+  readonly records: AccessRecord[] = [];
+  readonly ledger = new ConnectionLedger<ConnectionLease>();
+  readonly bindings: MemoryBindings;
+  readonly routing = new RoutingState(this.ledger);
+  readonly listeners: readonly Listener[];
+  readonly geo;
+  readonly popRegion: RegionCode;
+  readonly clock = { now: () => this.now };
+  readonly service: ProxyService;
+
+  constructor({ listeners = LISTENERS, popRegion = 'eu', maxBindings = 10_000, countries = {} }: RigOptions = {}) {
+    this.listeners = listeners;
+    this.popRegion = popRegion;
+    this.bindings = new MemoryBindings({ ttlMs: TTL_MS, maxBindings });
+    this.geo = tableGeo(countries);
+    this.service = new ProxyService({
+      ...this.decisions,
+      listeners,
+      metrics: this.metrics,
+      accessLog: { write: (record) => this.records.push(record) },
+    });
+    this.service.workerJoined(1);
+  }
+
+  get decisions() {
+    const { routing, ledger, bindings, geo, popRegion, clock } = this;
+    return { routing, ledger, bindings, geo, popRegion, clock };
+  }
+
+  /** Serves exactly these rows: row i that says nothing else is `backend-<i+1>`, in `eu`, up. */
+  async serve(rows: readonly Partial<Backend>[]): Promise<void> {
+    await this.install(rows);
+  }
+
+  install(rows: readonly Partial<Backend>[]): Promise<boolean> {
+    return this.routing.install(buildTableImage(rows.map(backend), this.listeners));
+  }
+
+  pick(
+    seq: number,
+    client: string,
+    { worker = 1, listener = 0, tried = [] }: { worker?: number; listener?: number; tried?: readonly string[] } = {},
+  ): PickAnswer | null {
+    return this.service.pick(worker, { seq, listener, address: client, tried }, address(client));
+  }
+
+  /** Like `pick`, as text: `b bound`, or the reason of a refusal. */
+  got(...args: Parameters<Rig['pick']>): string {
+    const answer = this.pick(...args);
+    if (answer === null) return 'nothing';
+    return answer.kind === 'assigned' ? `${answer.backendId} ${answer.why}` : answer.reason;
+  }
+
+  connected(seq: number, worker = 1): boolean {
+    return this.service.connected(worker, seq, 1);
+  }
+
+  failed(seq: number, worker = 1): boolean {
+    return this.service.connectFailed(worker, seq);
+  }
+
+  closed(seq: number, worker = 1): boolean {
+    return this.service.closed(worker, seq, CLOSED);
+  }
+
+  /** Where the client's live binding points; `null` when it has none. */
+  boundTo(client: string, app = ''): string | null {
+    const ref = this.bindings.find(clientKey(app, address(client)), this.now);
+    return ref === 0 ? null : this.bindings.backendOf(ref);
+  }
+
+  openConnections(client: string, app = ''): number {
+    const ref = this.bindings.find(clientKey(app, address(client)), this.now);
+    return ref === 0 ? 0 : this.bindings.openConnections(ref);
+  }
+}
+
+export function address(text: string): ClientAddress {
+  const parsed = parseAddress(text);
+  if (parsed === null) throw new Error(`${text} is no address`);
+  return parsed;
+}
+
+/** Counts what it is told, under the name of the method and its label. */
+export class CountingMetrics implements MetricsStore {
+  readonly counts: Record<string, number> = {};
+
+  accepted(): void {
+    this.#count('accepted');
+  }
+  picked(reason: string): void {
+    this.#count(`picked ${reason}`);
+  }
+  connected(backendId: string): void {
+    this.#count(`connected ${backendId}`);
+  }
+  connectFailed(backendId: string): void {
+    this.#count(`connectFailed ${backendId}`);
+  }
+  closed(reason: string): void {
+    this.#count(`closed ${reason}`);
+  }
+  refused(reason: string): void {
+    this.#count(`refused ${reason}`);
+  }
+
+  #count(name: string): void {
+    this.counts[name] = (this.counts[name] ?? 0) + 1;
+  }
+}

@@ -1,0 +1,282 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { InProcessPicker } from '../../src/adapters/inbound/in-process-picker.ts';
+import type {
+  BackendPicker,
+  ClosedReport,
+  PickAnswer,
+  PickRequest,
+  UnservedReport,
+} from '../../src/application/ports/backend-picker.ts';
+import { ServeConnections } from '../../src/application/serve-connections.ts';
+import { Rig } from './rig.ts';
+import { accepted, closed, connected, failed, ScriptedDataPlane } from './scripted-data-plane.ts';
+
+/** Asks in the same process, and holds the answers back until the test lets them go. */
+class HoldingPicker implements BackendPicker {
+  readonly #picker: InProcessPicker;
+  readonly answers: (() => void)[] = [];
+  readonly reports: string[] = [];
+  flushes = 0;
+  /** Refuse the next picks as a worker does that cannot reach the primary. */
+  lost = false;
+
+  constructor(rig: Rig) {
+    this.#picker = new InProcessPicker(rig.service, 1);
+  }
+
+  pick(request: PickRequest, done: (answer: PickAnswer) => void): void {
+    if (this.lost) this.answers.push(() => done({ kind: 'refused', reason: 'primary_silent' }));
+    else this.#picker.pick(request, (answer) => this.answers.push(() => done(answer)));
+  }
+  connected(seq: number, rttMs: number): void {
+    this.#picker.connected(seq, rttMs);
+  }
+  connectFailed(seq: number): void {
+    this.#picker.connectFailed(seq);
+  }
+  closed(seq: number, report: ClosedReport): void {
+    this.reports.push(`closed ${report.reason}`);
+    this.#picker.closed(seq, report);
+  }
+  unserved(report: UnservedReport): void {
+    this.reports.push(`unserved ${report.reason}`);
+    this.#picker.unserved(report);
+  }
+  flush(): void {
+    this.flushes++;
+  }
+
+  /** Lets every answer go that the primary has given by now. */
+  async answer(): Promise<void> {
+    await settled();
+    for (const answer of this.answers.splice(0)) answer();
+  }
+}
+
+const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+function worker(rig: Rig, connectAttempts = 3) {
+  const picker = new HoldingPicker(rig);
+  let idle = 0;
+  let engine: ScriptedDataPlane | undefined;
+  const serve = new ServeConnections(
+    { picker, clock: rig.clock, connectAttempts, onIdle: () => idle++ },
+    (onEvents) => {
+      engine = new ScriptedDataPlane(onEvents);
+      return engine;
+    },
+  );
+  return { picker, serve, engine: engine!, idle: () => idle };
+}
+
+t.test('accepted, picked, connected, closed', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a', host: '10.9.0.1', port: 7000 }]);
+  const { picker, serve, engine, idle } = worker(rig);
+  engine.emit(accepted(1));
+  t.equal(engine.wish(1), 'nothing', 'nothing is dialled before the answer');
+  rig.now = 5;
+  await picker.answer();
+  t.equal(engine.wish(1), 'connect 10.9.0.1:7000');
+  engine.emit(connected(1, 7));
+  t.equal(rig.ledger.total, 1);
+  t.equal(serve.size, 1);
+  t.equal(idle(), 0);
+  engine.emit(closed(1, 'backend_reset'));
+  t.equal(rig.ledger.total, 0);
+  t.equal(serve.size, 0);
+  t.equal(idle(), 1);
+  t.match(rig.records, [
+    {
+      backend: 'a',
+      why: 'picked',
+      close: 'backend_reset',
+      attempts: 1,
+      pickMs: 5,
+      connectMs: 7,
+      totalMs: 50,
+      bytesToBackend: 3,
+      bytesToClient: 4,
+    },
+  ]);
+});
+
+t.test('what happens in one loop turn is sent together', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  const { picker, engine } = worker(rig);
+  engine.emit(...Array.from({ length: 100 }, (_, i) => accepted(i + 1)));
+  t.equal(picker.flushes, 1);
+});
+
+t.test('a failed dial is tried at another backend, as often as allowed', async (t) => {
+  const rig = new Rig();
+  await rig.serve([
+    { id: 'a', port: 1 },
+    { id: 'b', port: 2, region: 'us' },
+    { id: 'c', port: 3, region: 'ap' },
+    { id: 'd', port: 4, region: 'me' },
+  ]);
+  const { picker, engine } = worker(rig, 3);
+  const dialled = new Set<string>();
+  engine.emit(accepted(1));
+  for (let attempt = 0; attempt < 3; attempt++) {
+    await picker.answer();
+    t.match(engine.wish(1), /^connect/);
+    dialled.add(engine.wish(1));
+    t.equal(rig.ledger.total, 1, 'one slot at a time');
+    engine.emit(failed(1));
+    t.equal(rig.ledger.total, attempt < 2 ? 1 : 0, "the next backend's slot is taken at once");
+  }
+  t.equal(dialled.size, 3);
+  t.equal(engine.wish(1), 'reject');
+  t.same(picker.reports, [], 'the client is still there');
+  engine.emit(closed(1, 'rejected'));
+  t.same(picker.reports, ['unserved connect_failed']);
+  t.match(rig.records, [{ backend: null, why: 'connect_failed', close: 'refused', attempts: 3 }]);
+});
+
+t.test('a refused client is turned away, and told once', async (t) => {
+  const rig = new Rig();
+  await rig.serve([]);
+  const { picker, engine } = worker(rig);
+  engine.emit(accepted(1));
+  await picker.answer();
+  t.equal(engine.wish(1), 'reject');
+  engine.emit(closed(1, 'rejected'));
+  t.same(picker.reports, ['unserved no_backend']);
+});
+
+t.test('a client that the engine refused is told as well', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  const { picker, engine } = worker(rig);
+  engine.emit({ type: 'refused', listener: 1, address: '10.0.0.7' });
+  t.same(picker.reports, ['unserved descriptor_limit']);
+  t.match(rig.records, [{ client: '10.0.0.7', listener: '127.0.0.1:8081', why: 'descriptor_limit' }]);
+});
+
+t.test('a client that leaves while its pick is under way gives its slot back', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  const { picker, serve, engine, idle } = worker(rig);
+  engine.emit(accepted(1));
+  await settled();
+  t.equal(rig.ledger.total, 1);
+  engine.emit(closed(1, 'client_reset'));
+  t.equal(serve.size, 1, 'it is not reported yet');
+  t.equal(idle(), 0, 'so the worker may not leave');
+  const flushed = picker.flushes;
+  await picker.answer();
+  t.equal(rig.ledger.total, 0);
+  t.same(picker.reports, ['closed client_reset']);
+  t.equal(picker.flushes, flushed + 1, 'the report does not wait for the next event');
+  t.equal(serve.size, 0);
+  t.equal(idle(), 1);
+});
+
+t.test('a client that leaves while it is being refused is told once', async (t) => {
+  const rig = new Rig();
+  await rig.serve([]);
+  const { picker, engine } = worker(rig);
+  engine.emit(accepted(1), accepted(2));
+  engine.emit(closed(1, 'client_reset'));
+  await picker.answer();
+  engine.emit(closed(2, 'client_reset'));
+  t.same(picker.reports, ['unserved no_backend', 'unserved no_backend']);
+});
+
+t.test('the number of a connection that is over serves the next one, and answers do not get mixed up', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  const { picker, engine } = worker(rig);
+  engine.emit(accepted(1));
+  await settled();
+  engine.emit(closed(1, 'client_reset'), accepted(1, '10.0.0.2'));
+  await picker.answer();
+  t.match(engine.wish(1), /^connect/);
+  engine.emit(connected(1), closed(1));
+  t.same(picker.reports, ['closed client_reset', 'closed finished']);
+  t.match(rig.records, [{ client: '10.0.0.1' }, { client: '10.0.0.2' }]);
+  t.equal(rig.ledger.total, 0);
+});
+
+t.test('at the drain deadline every connection is cut, in whatever state', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  const { picker, serve, engine, idle } = worker(rig);
+  engine.emit(accepted(1), accepted(2));
+  await picker.answer();
+  engine.emit(connected(1));
+  engine.emit(accepted(3));
+  t.equal(serve.cutAll(), 3);
+  t.same(
+    [1, 2, 3].map((conn) => engine.wish(conn)),
+    ['close', 'close', 'close'],
+  );
+  engine.emit(closed(1, 'drained'), closed(2, 'drained'), closed(3, 'drained'));
+  t.equal(idle(), 0);
+  await picker.answer();
+  t.equal(idle(), 1);
+  t.same(picker.reports, ['closed drained', 'closed drained', 'closed drained']);
+  t.equal(rig.ledger.total, 0);
+});
+
+t.test('whatever happens, every client ends in exactly one report and no slot is left', async (t) => {
+  const step = fc.record({
+    do: fc.constantFrom('accept', 'accept', 'go on', 'go on', 'fail', 'end', 'answer', 'lose', 'cut'),
+    nth: fc.nat(20),
+  });
+  const reported: Record<string, number> = {};
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(step, { maxLength: 60, size: 'max' }),
+      fc.integer({ min: 1, max: 3 }),
+      async (steps, attempts) => {
+        const rig = new Rig();
+        await rig.serve([
+          { id: 'a', hardLimit: 3 },
+          { id: 'b', hardLimit: 2 },
+          { id: 'c', hardLimit: 1 },
+        ]);
+        const { picker, serve, engine, idle } = worker(rig, attempts);
+        const open: number[] = [];
+        let clients = 0;
+        const end = (conn: number, reason: 'client_reset' | 'rejected') => {
+          open.splice(open.indexOf(conn), 1);
+          engine.emit(closed(conn, reason));
+        };
+        for (const { do: what, nth } of steps) {
+          const conn = open[nth % Math.max(1, open.length)];
+          const wish = conn === undefined ? '' : (engine.wants.get(conn)?.kind ?? '');
+          if (what === 'accept') {
+            open.push(++clients);
+            engine.emit(accepted(clients, `10.0.0.${clients % 5}`));
+          } else if (what === 'answer') await picker.answer();
+          else if (what === 'lose') picker.lost = nth % 4 === 0;
+          else if (what === 'cut') nth === 0 && serve.cutAll();
+          else if (conn === undefined) continue;
+          else if (what === 'end') end(conn, 'client_reset');
+          else if (wish === 'reject') end(conn, 'rejected');
+          else if (wish === 'connect') engine.emit(what === 'fail' ? failed(conn) : connected(conn));
+        }
+        while (open.length > 0) end(open[0]!, 'client_reset');
+        await picker.answer();
+        if (picker.reports.length !== clients) throw new Error(`${clients} clients, ${picker.reports.length} reports`);
+        if (rig.records.length !== clients) throw new Error(`${clients} clients, ${rig.records.length} records`);
+        if (rig.ledger.total !== 0 || serve.size !== 0) throw new Error('something is left');
+        if (clients > 0 && idle() === 0) throw new Error('the worker was never told that it is idle');
+        for (const report of picker.reports) reported[report] = (reported[report] ?? 0) + 1;
+      },
+    ),
+    { numRuns: 400 },
+  );
+  for (const report of [
+    'closed client_reset',
+    'unserved all_full',
+    'unserved connect_failed',
+    'unserved primary_silent',
+  ])
+    t.ok((reported[report] ?? 0) > 10, report);
+});

@@ -1,0 +1,111 @@
+import { once } from 'node:events';
+import t, { type Test } from 'tap';
+import { Channel } from '../../src/ipc/channel.ts';
+import { encodeFrame } from '../../src/ipc/codec.ts';
+import { socketPair } from '../fixtures/socket-pair.ts';
+
+type Message = [number, ...unknown[]];
+
+const isMessage = (value: unknown): value is Message => Array.isArray(value) && typeof value[0] === 'number';
+
+/** A channel, and the bare socket at its other end. */
+async function open(t: Test) {
+  const [mine, theirs] = await socketPair(t);
+  const batches: Message[][] = [];
+  let malformed = 0;
+  let heard = () => {};
+  let closed: (error: Error | undefined) => void = () => {};
+  const over = new Promise<Error | undefined>((resolve) => {
+    closed = resolve;
+  });
+  const channel = new Channel<Message, Message>(mine, isMessage, {
+    onMessages: (messages) => {
+      batches.push(messages);
+      heard();
+    },
+    onMalformed: (count) => {
+      malformed += count;
+    },
+    onClose: (error) => closed(error),
+  });
+  /** Resolves when `count` messages have come. */
+  const received = (count: number) =>
+    new Promise<Message[]>((resolve) => {
+      heard = () => batches.flat().length >= count && resolve(batches.flat());
+      heard();
+    });
+  return { channel, mine, theirs, received, over, malformed: () => malformed };
+}
+
+t.test('what is queued is sent by a flush, in order', async (t) => {
+  const a = await open(t);
+  const chunks: Buffer[] = [];
+  a.theirs.on('data', (chunk: Buffer) => chunks.push(chunk));
+  a.channel.push([1]);
+  a.channel.push([2, 'x']);
+  t.equal(a.mine.bytesWritten, 0, 'not before');
+  a.channel.flush();
+  a.channel.flush();
+  a.channel.send([3]);
+  const sent = new Promise<void>((resolve) => a.channel.end(resolve));
+  await Promise.all([sent, once(a.theirs, 'end')]);
+  t.same(Buffer.concat(chunks), Buffer.concat([encodeFrame([[1], [2, 'x']]), encodeFrame([[3]])]));
+});
+
+t.test('malformed messages are counted, the others of the same read are heard', async (t) => {
+  const a = await open(t);
+  a.theirs.write(Buffer.concat([encodeFrame([[1], 'x', [2], {}]), encodeFrame([null, [3]])]));
+  t.same(await a.received(3), [[1], [2], [3]]);
+  t.equal(a.malformed(), 3);
+});
+
+t.test('garbage closes the channel with an error', async (t) => {
+  const a = await open(t);
+  a.theirs.write('this is no frame');
+  t.match(await a.over, { code: 'EDGE_ERR_CHANNEL' });
+});
+
+for (const [how, end] of [
+  ['ends', 'end'],
+  ['is destroyed', 'destroy'],
+  ['is reset', 'resetAndDestroy'],
+] as const) {
+  t.test(`the channel is closed when the peer ${how}`, async (t) => {
+    const a = await open(t);
+    a.channel.send([1]);
+    await once(a.theirs.resume(), 'data');
+    // A unix socket has no reset; to a user it looks the same.
+    if (end === 'resetAndDestroy') a.theirs.destroy();
+    else a.theirs[end]();
+    t.equal(await a.over, undefined, 'which is no error');
+    t.doesNotThrow(() => a.channel.send([2]), 'what is sent afterwards is lost');
+  });
+}
+
+t.test('what the peer had sent before its end is heard', async (t) => {
+  const a = await open(t);
+  a.theirs.end(encodeFrame([[1], [2]]));
+  t.same(await a.received(2), [[1], [2]]);
+  t.equal(await a.over, undefined);
+});
+
+t.test('a peer that does not read is given up, before memory is', async (t) => {
+  const a = await open(t);
+  a.theirs.pause();
+  const large: Message = [1, 'x'.repeat(500_000)];
+  let sent = 0;
+  while (!a.mine.destroyed && sent < 200) {
+    a.channel.send(large);
+    sent++;
+  }
+  t.match(await a.over, { code: 'EDGE_ERR_CHANNEL', message: /unread/ });
+  t.ok(sent > 20 && sent < 60, `after ${sent} messages of half a megabyte`);
+});
+
+t.test('an end is told also when the peer is gone already', async (t) => {
+  const a = await open(t);
+  a.theirs.destroy();
+  await a.over;
+  await new Promise<void>((resolve) => a.channel.end(resolve));
+  t.pass('told');
+});

@@ -1,0 +1,149 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { PICK_REASONS, REFUSAL_REASONS } from '../../src/domain/entities.ts';
+import { isLifecycleMessage, isPrimaryLifecycle } from '../../src/ipc/lifecycle.ts';
+import { CLOSE_REASONS, FromPrimary, FromWorker } from '../../src/ipc/messages.ts';
+import { isPrimaryMessage, isWorkerMessage } from '../../src/ipc/validate.ts';
+
+const NAME = 'x'.repeat(255);
+const LONG = 'x'.repeat(256);
+
+const FROM_WORKER: readonly (readonly unknown[])[] = [
+  [FromWorker.hello, 1, 3],
+  [FromWorker.heartbeat],
+  [FromWorker.pick, 1, 0, '10.0.0.1', []],
+  [FromWorker.pick, 2 ** 53 - 1, 65_535, NAME, new Array(64).fill(NAME)],
+  [FromWorker.connected, 1, 0.25],
+  [FromWorker.connectFailed, 1, 'ECONNREFUSED'],
+  [FromWorker.closed, 1, 0, 0, 0, 0, 0, 0, 0],
+  [FromWorker.closed, 1, CLOSE_REASONS.length - 1, 2 ** 50, 1, 0.5, 0.5, 1.5, 3],
+  [FromWorker.abandoned, 1],
+  ...REFUSAL_REASONS.map((reason) => [FromWorker.unserved, 0, '10.0.0.1', reason, 1.5, 0]),
+];
+
+const FROM_PRIMARY: readonly (readonly unknown[])[] = [
+  [FromPrimary.welcome, 1],
+  [FromPrimary.denied, 'because'],
+  [FromPrimary.heartbeat],
+  ...PICK_REASONS.map((why) => [FromPrimary.assigned, 1, NAME, '2001:db8::1', 65_535, why]),
+  ...REFUSAL_REASONS.map((reason) => [FromPrimary.refused, 1, reason]),
+];
+
+/** What no field of any message may hold. */
+const NOWHERE = [
+  undefined,
+  null,
+  NaN,
+  Infinity,
+  -1,
+  true,
+  1n,
+  LONG,
+  {},
+  { length: 0 },
+  new Map(),
+  new Date(0),
+  [1],
+  [null],
+];
+
+for (const [side, messages, check, other] of [
+  ['worker', FROM_WORKER, isWorkerMessage, isPrimaryMessage],
+  ['primary', FROM_PRIMARY, isPrimaryMessage, isWorkerMessage],
+] as const) {
+  t.test(`every message of the ${side} is taken`, async (t) => {
+    for (const message of messages) t.ok(check(message), JSON.stringify(message).slice(0, 80));
+  });
+
+  t.test(`a message of the ${side} with a field too many, too few or of another form is not`, async (t) => {
+    for (const message of messages) {
+      const name = JSON.stringify(message).slice(0, 80);
+      t.notOk(check([...message, 0]), `${name} and a field more`);
+      t.notOk(check(message.slice(0, -1)), `${name} without its last field`);
+      for (let field = 1; field < message.length; field++) {
+        const spoilt = NOWHERE.filter((value) => check(message.with(field, value)));
+        t.same(spoilt, [], `${name}, field ${field}`);
+        if (typeof message[field] === 'number')
+          t.notOk(check(message.with(field, '1')), `${name}, field ${field} as text`);
+        if (typeof message[field] === 'string')
+          t.notOk(check(message.with(field, 1)), `${name}, field ${field} as a number`);
+      }
+    }
+  });
+
+  t.test(`what is no message of the ${side} at all is not taken`, async (t) => {
+    const strangers = [
+      undefined,
+      null,
+      0,
+      'pick',
+      {},
+      [],
+      [0],
+      [99],
+      [-1],
+      ['1'],
+      [[1]],
+      [NaN],
+      [1.5],
+      { 0: 2, length: 1 },
+    ];
+    for (const stranger of strangers) t.notOk(check(stranger), String(stranger));
+    t.notOk(check(['__proto__']) || check(['constructor']) || check(['toString']));
+    fc.assert(
+      fc.property(fc.anything(), (value) => !check(value)),
+      { numRuns: 500 },
+    );
+  });
+
+  t.test(`the other side's longer messages are none of the ${side}'s`, async (t) => {
+    const theirs = side === 'worker' ? FROM_PRIMARY : FROM_WORKER;
+    for (const message of theirs.filter((message) => message.length > 3 && other(message))) t.notOk(check(message));
+  });
+}
+
+t.test('particular values that only their own field refuses', async (t) => {
+  t.notOk(
+    isWorkerMessage([FromWorker.closed, 1, CLOSE_REASONS.length, 0, 0, 0, 0, 0, 0]),
+    'a close reason beyond the last',
+  );
+  t.notOk(isWorkerMessage([FromWorker.pick, 1, 0, '10.0.0.1', new Array(65).fill('a')]), 'too many tried');
+  t.notOk(isWorkerMessage([FromWorker.pick, 1, 0, '10.0.0.1', [LONG]]), 'a tried id that is too long');
+  t.notOk(isWorkerMessage([FromWorker.pick, 2 ** 53, 0, '10.0.0.1', []]), 'a number that is not exact');
+  t.notOk(isWorkerMessage([FromWorker.pick, 1.5, 0, '10.0.0.1', []]), 'half a number');
+  t.notOk(isWorkerMessage([FromWorker.unserved, 0, '10.0.0.1', 'bored', 1, 0]), 'an unknown reason');
+  t.notOk(isPrimaryMessage([FromPrimary.assigned, 1, 'a', '10.0.0.1', 1, 'liked']), 'an unknown reason');
+});
+
+t.test('lifecycle messages are told from those of others', async (t) => {
+  const log = { edgeproxy: 'log', level: 'warn', message: 'said', fields: {} };
+  for (const message of [
+    { edgeproxy: 'accepting' },
+    { edgeproxy: 'retire' },
+    { edgeproxy: 'failed', reason: 'x' },
+    log,
+  ])
+    t.ok(isLifecycleMessage(message), message.edgeproxy);
+  t.ok(isPrimaryLifecycle({ edgeproxy: 'listen', listener: 0, last: true }));
+  t.ok(isPrimaryLifecycle({ edgeproxy: 'drain' }));
+  for (const message of [
+    null,
+    undefined,
+    'shutdown',
+    7,
+    {},
+    { type: 'axm:monitor' },
+    { edgeproxy: 'x' },
+    { edgeproxy: null },
+    { edgeproxy: 'failed', reason: 7 },
+    { ...log, level: 'loud' },
+    { ...log, message: 1 },
+    { ...log, fields: null },
+    { edgeproxy: 'listen', listener: 'first' },
+  ]) {
+    t.notOk(isLifecycleMessage(message));
+    t.notOk(isPrimaryLifecycle(message));
+  }
+  t.notOk(isLifecycleMessage({ edgeproxy: 'drain' }));
+  t.notOk(isPrimaryLifecycle({ edgeproxy: 'accepting' }));
+});
