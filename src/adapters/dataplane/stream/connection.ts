@@ -111,6 +111,8 @@ export class Connection implements SideOwner {
       this.#activeAt = now;
       return;
     }
+    client.rest();
+    backend.rest();
     // A side that is not being read gets no event of a reset.
     for (const side of [client, backend]) {
       if ((side.paused || side.ended) && isGone(side.socket)) {

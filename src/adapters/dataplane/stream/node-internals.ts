@@ -3,8 +3,8 @@ import net from 'node:net';
 
 /**
  * What the engine uses of Node beyond its documentation, all of it detected and none of it needed: without it, accepted
- * sockets take the documented way (`data` events, a few more system calls), and a reset of a side that is not being read
- * shows up later.
+ * sockets take the documented way (`data` events, a few more system calls), a connection that fell silent keeps its
+ * buffer, and a reset of a side that is not being read shows up later.
  */
 
 /** A bound listening socket: what `process.on('message')` delivers, and `net._createServerHandle` makes. */
@@ -73,6 +73,14 @@ export function presetAccepted(server: net.Server, keepAliveSeconds: number): bo
   const listening = handleOf(server) as Partial<TcpHandle> | null;
   if (process.platform !== 'linux') return false;
   return listening?.setNoDelay?.(true) === 0 && listening.setKeepAlive?.(true, keepAliveSeconds) === 0;
+}
+
+/** Makes a socket that reads into a buffer of its caller's go on in another one; whether it could. */
+export function readInto(socket: net.Socket, buffer: Uint8Array): boolean {
+  const handle = handleOf(socket) as Partial<TcpHandle> | null;
+  if (socket.destroyed || typeof handle?.useUserBuffer !== 'function') return false;
+  handle.useUserBuffer(buffer);
+  return true;
 }
 
 /**

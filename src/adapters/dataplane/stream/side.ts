@@ -1,6 +1,6 @@
 // Runs in: worker
 import net from 'node:net';
-import { makeSocket, type TcpHandle } from './node-internals.ts';
+import { makeSocket, readInto, type TcpHandle } from './node-internals.ts';
 import { BULK_READ, type ReadBuffers } from './read-buffers.ts';
 
 /** An accepted connection: as Node's handle, or as a socket that has not been read. */
@@ -88,7 +88,13 @@ export class Side {
     }
   }
 
-  /** Both sides are closed: nothing uses the buffer any more. */
+  /** Nothing came for a while: gives up a buffer of its own that is not in use. */
+  rest(): void {
+    const { shared } = this.#buffers;
+    if (this.#buffer !== shared && !this.paused && readInto(this.socket, shared)) this.releaseBuffer();
+  }
+
+  /** Nothing reads into the buffer or writes from it any more, as when both sides are closed. */
   releaseBuffer(): void {
     if (this.#buffer !== this.#buffers.shared) this.#buffers.release(this.#buffer);
     this.#buffer = this.#buffers.shared;

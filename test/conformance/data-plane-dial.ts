@@ -1,0 +1,174 @@
+import type { Test } from 'tap';
+import { blackhole } from './data-plane-blackhole.ts';
+import { backend, client, type MakeEngine, Rig, refusingPort } from './data-plane-rig.ts';
+
+/** From `accepted` to `connected`, and every way not to get there. */
+export function dialSuite(t: Test, make: MakeEngine): void {
+  t.test('a refused dial leaves the client held, for another backend', async (t) => {
+    const rig = await Rig.start(t, make);
+    const near = await client(t, await rig.listen());
+    const { conn } = await rig.next('accepted');
+    rig.connect(conn, refusingPort(t));
+    t.same(await rig.next('connectFailed'), { type: 'connectFailed', conn, code: 'ECONNREFUSED' });
+    t.equal(rig.engine.size, 1);
+
+    const to = await backend(t);
+    rig.connect(conn, to.port);
+    const { rttMs } = await rig.next('connected');
+    t.ok(rttMs >= 0);
+    const far = await to.accept();
+    near.socket.end('here');
+    t.equal((await far.read().all()).toString(), 'here');
+    far.socket.end('there');
+    t.equal((await near.read().all()).toString(), 'there');
+    const closed = await rig.closed(conn);
+    t.match(closed, { reason: 'finished', bytesToBackend: 4, bytesToClient: 5 });
+    t.ok(closed.durationMs >= rttMs, 'the connection lasted at least as long as its dial');
+  });
+
+  t.test('an endpoint that is not one fails like a dial', async (t) => {
+    const rig = await Rig.start(t, make);
+    await client(t, await rig.listen());
+    const { conn } = await rig.next('accepted');
+    for (const [host, port] of [
+      ['localhost', 80],
+      ['127.0.0.1', 0],
+      ['127.0.0.1', 65_536],
+    ] as const) {
+      rig.connect(conn, port, host);
+      t.match(await rig.next('connectFailed'), { conn, code: /^E/ }, `${host}:${port}`);
+    }
+  });
+
+  t.test('a dial without an answer ends by the connect timer', async (t) => {
+    const rig = await Rig.start(t, make, { connectTimeoutMs: 50 });
+    await client(t, await rig.listen());
+    const { conn } = await rig.next('accepted');
+    rig.connect(conn, await blackhole(t));
+    t.same(await rig.next('connectFailed'), { type: 'connectFailed', conn, code: 'ETIMEDOUT' });
+    const to = await backend(t);
+    rig.connect(conn, to.port);
+    await rig.next('connected');
+  });
+
+  t.test('reject: an end, or a reset, as the client sees it', async (t) => {
+    const rig = await Rig.start(t, make);
+    const port = await rig.listen();
+    for (const [how, code] of [
+      ['close', ''],
+      ['reset', 'ECONNRESET'],
+    ] as const) {
+      const near = (await client(t, port)).read();
+      const { conn } = await rig.next('accepted');
+      rig.reject(conn, how);
+      if (how === 'close') await near.ended.then(() => near.socket.end());
+      t.equal(await near.closed, code, how);
+      t.match(await rig.closed(conn), { reason: 'rejected', bytesToBackend: 0, bytesToClient: 0 });
+    }
+  });
+
+  t.test('reject after a failed dial, of a client that has sent something', async (t) => {
+    const rig = await Rig.start(t, make);
+    const near = await client(t, await rig.listen());
+    near.read().socket.write('a question that nobody reads');
+    const { conn } = await rig.next('accepted');
+    rig.connect(conn, refusingPort(t));
+    await rig.next('connectFailed');
+    rig.reject(conn, 'close');
+    await near.ended;
+    t.equal((await rig.closed(conn)).reason, 'rejected');
+  });
+
+  t.test('a client that resets while it waits ends when it is connected', async (t) => {
+    const rig = await Rig.start(t, make);
+    const near = await client(t, await rig.listen());
+    const { conn } = await rig.next('accepted');
+    near.socket.resetAndDestroy();
+    await near.closed;
+    const to = await backend(t);
+    rig.connect(conn, to.port);
+    const far = (await to.accept()).read();
+    t.equal((await rig.closed(conn)).reason, 'client_reset');
+    t.equal(await far.closed, 'ECONNRESET', 'and the backend learns of it');
+  });
+
+  t.test('a client that resets during a dial that fails', async (t) => {
+    const rig = await Rig.start(t, make, { connectTimeoutMs: 50 });
+    const near = await client(t, await rig.listen());
+    const { conn } = await rig.next('accepted');
+    rig.connect(conn, await blackhole(t));
+    near.socket.resetAndDestroy();
+    const end = await rig.until((event) => event.type === 'connectFailed' || event.type === 'closed');
+    // An engine may notice at once.
+    if (end.type === 'connectFailed') {
+      rig.reject(conn, 'close');
+      t.equal((await rig.closed(conn)).reason, 'rejected');
+    } else t.match(end, { reason: 'client_reset' });
+  });
+
+  t.test('a client that only ended while it waited is served', async (t) => {
+    const rig = await Rig.start(t, make);
+    const near = await client(t, await rig.listen());
+    near.socket.end('question');
+    const { conn } = await rig.next('accepted');
+    const to = await backend(t);
+    rig.connect(conn, to.port);
+    const far = await to.accept();
+    t.equal((await far.read().all()).toString(), 'question');
+    far.socket.end('answer');
+    t.equal((await near.read().all()).toString(), 'answer');
+    t.match(await rig.closed(conn), { reason: 'finished', bytesToBackend: 8, bytesToClient: 6 });
+  });
+
+  t.test('close in every state before the connection', async (t) => {
+    const rig = await Rig.start(t, make);
+    const port = await rig.listen();
+    const hole = await blackhole(t);
+    const failing = refusingPort(t);
+    const states: Record<string, (conn: number) => Promise<unknown>> = {
+      waiting: async () => {},
+      dialling: async (conn) => rig.connect(conn, hole),
+      'after a failed dial': (conn) => {
+        rig.connect(conn, failing);
+        return rig.next('connectFailed');
+      },
+    };
+    for (const [state, reach] of Object.entries(states)) {
+      const near = (await client(t, port)).read();
+      const { conn } = await rig.next('accepted');
+      await reach(conn);
+      rig.close(conn);
+      t.match(await rig.closed(conn), { reason: 'drained' }, state);
+      t.equal(await near.closed, 'ECONNRESET', `${state}: the client saw a reset`);
+      // Too late, as answers can be.
+      rig.close(conn);
+      t.equal(rig.engine.size, 0);
+    }
+    const near = (await client(t, port)).read();
+    const { conn } = await rig.next('accepted');
+    rig.reject(conn, 'close');
+    rig.close(conn);
+    t.match(await rig.closed(conn), { reason: 'rejected' }, 'already on its way out');
+    near.socket.end();
+    await near.closed;
+    rig.close(conn);
+    rig.close(1_000_000);
+  });
+
+  t.test('a dial that was cut short leaves nothing that reports later', async (t) => {
+    const rig = await Rig.start(t, make, { connectTimeoutMs: 50 });
+    const port = await rig.listen();
+    const hole = await blackhole(t);
+    await client(t, port);
+    await client(t, port);
+    const one = await rig.next('accepted');
+    const two = await rig.next('accepted');
+    rig.connect(one.conn, hole);
+    rig.connect(two.conn, hole);
+    rig.close(one.conn);
+    // The second dial started after the first, so its timer is the later one.
+    t.match(await rig.next('connectFailed'), { conn: two.conn });
+    t.match(await rig.next('closed'), { conn: one.conn, reason: 'drained' });
+    t.same(rig.events, []);
+  });
+}
