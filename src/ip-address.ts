@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { ClientAddress } from './domain/entities.ts';
 
@@ -6,8 +7,10 @@ import type { ClientAddress } from './domain/entities.ts';
  * shortest form without its zone (`%eth0`). `null` for anything else.
  */
 export function parseAddress(text: string): ClientAddress | null {
-  const literal = text.includes(':') ? text.replace(/%.*$/, '') : text;
-  if (!ipaddr.IPv4.isValidFourPartDecimal(literal) && !ipaddr.IPv6.isValid(literal)) return null;
+  // Nearly every client: four decimal parts are in their normal form already.
+  if (isIPv4(text)) return { text, bytes: text.split('.').map(Number) };
+  const literal = text.replace(/%.*$/, '');
+  if (!text.includes(':') || !ipaddr.IPv6.isValid(literal)) return null;
   const address = ipaddr.process(literal);
   return { text: address.toString(), bytes: address.toByteArray() };
 }

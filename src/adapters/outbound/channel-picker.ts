@@ -38,6 +38,9 @@ interface Pending {
 /** Picks that one worker may have outstanding: some seconds of connections for a primary that is held up. */
 export const MAX_OUTSTANDING_PICKS = 8192;
 
+/** A report waits for company for so long at most, in ms: a slot is given back that much later. */
+const REPORT_DELAY_MS = 2;
+
 /** The worker's end of the channel. Every pick ends in one of: answer, timeout, primary silent, too many outstanding. */
 export class ChannelPicker implements BackendPicker {
   readonly #timeoutMs: number;
@@ -50,6 +53,9 @@ export class ChannelPicker implements BackendPicker {
   #lastTick = performance.now();
   #silent = false;
   #lost = false;
+  /** A pick is queued, for which a client waits. */
+  #asked = false;
+  #reports: NodeJS.Timeout | null = null;
 
   constructor({ socket, incarnation, timeoutMs, onHello, onLost }: ChannelPickerOptions) {
     this.#timeoutMs = timeoutMs;
@@ -74,6 +80,7 @@ export class ChannelPicker implements BackendPicker {
       queueMicrotask(() => done({ kind: 'refused', reason: refused }));
       return;
     }
+    this.#asked = true;
     this.#pending.set(seq, { done, since: performance.now() });
     this.#channel.push([FromWorker.pick, seq, listener, address, tried]);
   }
@@ -105,12 +112,23 @@ export class ChannelPicker implements BackendPicker {
   }
 
   flush(): void {
-    this.#channel.flush();
+    if (this.#asked) {
+      this.#asked = false;
+      this.#channel.flush();
+      return;
+    }
+    if (this.#channel.queued === 0) return;
+    // Nobody waits for a report, so it waits a moment for a pick to travel with: each frame wakes the primary.
+    this.#reports ??= setTimeout(() => {
+      this.#reports = null;
+      this.#channel.flush();
+    }, REPORT_DELAY_MS);
   }
 
   /** Sends what is left and closes the channel; `then` runs when the kernel has it all. */
   end(then: () => void): void {
     clearInterval(this.#timer);
+    if (this.#reports !== null) clearTimeout(this.#reports);
     this.#channel.end(then);
   }
 
@@ -134,7 +152,7 @@ export class ChannelPicker implements BackendPicker {
         this.#onHello(message[1]);
       }
     }
-    this.#channel.flush();
+    this.flush();
   }
 
   #answer(seq: number, answer: PickAnswer): void {

@@ -23,8 +23,14 @@ export function openLog({ debug }: { debug: boolean }): Log {
  */
 export function openAccessLog(): AccessLog {
   const stream = prettyStream() ?? bufferedStream();
-  const log = logger(false, stream);
-  return { write: (record: AccessRecord) => log.info({ ...record }, 'connection') };
+  const { pid } = process;
+  return {
+    // The line that pino would write. It is written for every connection, and pino's own way to it, which has to cope with
+    // any value, takes ten times as long.
+    write: (record: AccessRecord) => {
+      stream.write(`${JSON.stringify({ level: 'info', time: Date.now(), pid, ...record, msg: 'connection' })}\n`);
+    },
+  };
 }
 
 function bufferedStream(): DestinationStream {

@@ -38,8 +38,8 @@ export interface UnservedReport {
 
 /**
  * The worker's way to the primary's decisions and books. Every `pick` ends in exactly one call of its `done`: an
- * assignment, or a refusal (which includes a timeout and a lost primary). What is reported is sent when `flush` is
- * called, in the order of the calls.
+ * assignment, or a refusal (which includes a timeout and a lost primary). What is asked is sent when `flush` is called;
+ * what is reported then or some milliseconds later; all in the order of the calls.
  */
 export interface BackendPicker {
   /** `done` is never called before `pick` returned. */
@@ -52,6 +52,6 @@ export interface BackendPicker {
   closed(seq: number, report: ClosedReport): void;
   /** A client was turned away; it holds no slot. */
   unserved(report: UnservedReport): void;
-  /** Sends what was asked and reported since the last flush. */
+  /** Called at the end of each turn in which something was asked or reported. */
   flush(): void;
 }

@@ -82,7 +82,7 @@ async function startRelay(t: Test, backendPort: number): Promise<{ child: ChildP
   const file = fileURLToPath(new URL('./relay-process.ts', import.meta.url));
   const child = fork(file, [String(backendPort)], { execArgv: [] });
   t.teardown(() => child.kill('SIGKILL'));
-  const [{ port }]: { port: number }[] = (await once(child, 'message')) as [{ port: number }];
+  const [{ port }] = (await once(child, 'message')) as [{ port: number }];
   return { child, port };
 }
 

@@ -1,5 +1,5 @@
 // Runs in: worker
-import { isIP, type TcpNetConnectOpts } from 'node:net';
+import { isIP } from 'node:net';
 import type {
   CloseReason,
   Conn,
@@ -12,16 +12,6 @@ import { codeOf } from '../../../errors.ts';
 import { isGone } from './node-internals.ts';
 import type { ReadBuffers } from './read-buffers.ts';
 import { type ClientSource, Side, type SideOwner } from './side.ts';
-
-/** Seconds without a segment after which the kernel asks the peer whether it is still there; ten seconds later it is gone. */
-export const KEEPALIVE_SECONDS = 60;
-
-const DIAL: Omit<TcpNetConnectOpts, 'port'> = {
-  autoSelectFamily: false,
-  noDelay: true,
-  keepAlive: true,
-  keepAliveInitialDelay: KEEPALIVE_SECONDS * 1000,
-};
 
 /** What a connection needs of the engine that holds it. */
 export interface ConnectionOwner {
@@ -77,7 +67,7 @@ export class Connection implements SideOwner {
     const backend = new Side(this, this.#owner.buffers, null);
     this.#backend = backend;
     backend.socket.once('connect', () => this.#connected(backend));
-    backend.socket.connect({ ...DIAL, host: to.host, port: to.port });
+    backend.socket.connect({ autoSelectFamily: false, host: to.host, port: to.port });
   }
 
   reject(how: RejectHow): void {

@@ -6,6 +6,15 @@ import { BULK_READ, type ReadBuffers } from './read-buffers.ts';
 /** An accepted connection: as Node's handle, or as a socket that has not been read. */
 export type ClientSource = net.Socket | TcpHandle;
 
+/** Seconds without a segment after which the kernel asks the peer whether it is still there; ten seconds later it is gone. */
+export const KEEPALIVE_SECONDS = 60;
+
+/**
+ * Of a socket that is going to connect. Options of its constructor: `connect` of a socket that exists ignores them, without
+ * a word.
+ */
+const DIALLING = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_SECONDS * 1000 } as const;
+
 /** What a connection wants to know of its two sides. */
 export interface SideOwner {
   /** The side's socket failed; its `sideClosed` follows. */
@@ -54,7 +63,7 @@ export class Side {
       });
     } else {
       this.socket = makeSocket({
-        ...(source === null ? {} : { handle: source, manualStart: true }),
+        ...(source === null ? DIALLING : { handle: source, manualStart: true }),
         allowHalfOpen: true,
         writableHighWaterMark: WRITE_MARK,
         onread: { buffer: () => this.#buffer, callback: (length) => this.#read(length) },

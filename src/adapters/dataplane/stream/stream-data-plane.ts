@@ -9,11 +9,11 @@ import type {
   RejectHow,
 } from '../../../application/ports/data-plane.ts';
 import { EdgeError, messageOf } from '../../../errors.ts';
-import { Connection, type ConnectionOwner, KEEPALIVE_SECONDS } from './connection.ts';
+import { Connection, type ConnectionOwner } from './connection.ts';
 import { EventBatch } from './event-batch.ts';
 import { adoptConnections, type ListeningHandle, presetAccepted, type TcpHandle } from './node-internals.ts';
 import { ReadBuffers } from './read-buffers.ts';
-import { type ClientSource, Side } from './side.ts';
+import { type ClientSource, KEEPALIVE_SECONDS, Side } from './side.ts';
 
 export type { ListeningHandle };
 
