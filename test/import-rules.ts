@@ -35,7 +35,7 @@ const RULES: readonly { readonly files: RegExp; readonly may: readonly RegExp[] 
   { files: TASK, may: [DOMAIN, ERRORS, BUILT_IN, PACKAGE] },
   { files: CONFIG, may: [CONFIG, DOMAIN, ERRORS, ADDRESS, BUILT_IN] },
   { files: ERRORS, may: [] },
-  { files: ADDRESS, may: [DOMAIN, /^ipaddr\.js$/] },
+  { files: ADDRESS, may: [DOMAIN, /^ipaddr\.js$/, /^node:net$/] },
 ];
 
 /**

@@ -133,7 +133,10 @@ export class Connection implements SideOwner {
     if (this.#state !== 'open') return;
     // The silence that the half-close timer measures starts here.
     this.#activeAt = performance.now();
-    (side === this.#client ? this.#backend : this.#client)?.socket.end();
+    const other = side === this.#client ? this.#backend : this.#client;
+    // When both are done, closing says the end as well, and spares a shutdown.
+    if (other?.ended === true && other.socket.writableLength === 0) other.socket.destroy();
+    else other?.socket.end();
   }
 
   sideClosed(side: Side): void {
