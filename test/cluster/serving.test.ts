@@ -84,6 +84,7 @@ t.test('clients go to their country, follow a replaced GeoIP file, and explain s
   const proxy = await startProxy(t, { rows, env: { EDGEPROXY_GEOIP_PATH: geoip, EDGEPROXY_REGION: 'eu' } });
   t.equal(await gone(proxy.port, '127.7.0.1'), 'brazil', 'in its country');
   t.equal(await gone(proxy.port, '127.8.0.1'), 'germany', "nowhere: the POP's region");
+  await until('both to be over', async () => (await proxy.held()) === 0);
   t.match(await proxy.get('/api/v1/explain?ip=127.7.0.1'), {
     geo: { country: 'BR', region: 'sa' },
     binding: { backend: 'brazil', openConnections: 0 },
