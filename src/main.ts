@@ -6,10 +6,10 @@ import { wireSignals } from './adapters/inbound/signals.ts';
 import { WorkerSession } from './adapters/inbound/worker-session.ts';
 import { ClusterLauncher } from './adapters/outbound/cluster-launcher.ts';
 import { bindListeners } from './adapters/outbound/listening-sockets.ts';
+import { type Logs, openLogs } from './adapters/outbound/log/pino-log.ts';
 import { bundledGeoipPath } from './adapters/outbound/maxmind/bundled.ts';
 import { MaxmindGeoResolver } from './adapters/outbound/maxmind/maxmind-geo-resolver.ts';
 import { MemoryBindings } from './adapters/outbound/memory-bindings/memory-bindings.ts';
-import { openAccessLog, openLog } from './adapters/outbound/pino-log.ts';
 import { PrometheusMetrics } from './adapters/outbound/prometheus-metrics.ts';
 import { ensureDatabase } from './adapters/outbound/sqlite/ensure-database.ts';
 import { ownEndpoints } from './adapters/outbound/sqlite/own-endpoints.ts';
@@ -34,7 +34,11 @@ import { EdgeError, messageOf } from './errors.ts';
  */
 const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/edgeproxy', import.meta.url));
 
-async function startPrimary(config: Config, log: Log): Promise<void> {
+/** For a reader that does not take the last lines. In ms. */
+const LAST_LINES_MS = 1000;
+
+async function startPrimary(config: Config, logs: Logs): Promise<void> {
+  const { log, accessLog } = logs;
   const clock = { now: () => performance.now() };
   const geo = await MaxmindGeoResolver.open(config.geoipPath ?? bundledGeoipPath(), (problem) => {
     log.warn({ reason: problem }, 'GeoIP database damaged');
@@ -74,10 +78,11 @@ async function startPrimary(config: Config, log: Log): Promise<void> {
       routing_loads_total: reload.health().loads,
       routing_load_failures_total: reload.health().failures,
       channel_dropped_total: droppedMessages,
+      log_dropped_total: logs.dropped(),
     }),
   });
   const decisions = { routing, ledger, bindings, geo, popRegion: config.popRegion, clock };
-  const service = new ProxyService({ ...decisions, listeners, metrics, accessLog: openAccessLog() });
+  const service = new ProxyService({ ...decisions, listeners, metrics, accessLog });
 
   const launcher = new ClusterLauncher({
     exec: fileURLToPath(new URL('../workers/proxy.ts', import.meta.url)),
@@ -110,10 +115,16 @@ async function startPrimary(config: Config, log: Log): Promise<void> {
   watchGeoip.every(config.dbReloadMs);
   const stopSweeping = sweepBindings(bindings, clock, config.bindingGcIntervalMs);
 
+  /** Node waits at its exit for a write that a stalled reader of the log holds up: nobody else should. */
+  const leave = async (code: number) => {
+    if (await logs.end(LAST_LINES_MS)) process.exit(code);
+    process.kill(process.pid, 'SIGKILL');
+  };
   let admin: AdminServer | null = null;
   const roll = () => {
     supervisor.roll().catch((error: EdgeError) => {
-      log.error({ code: error.code, reason: error.message }, 'roll ended early; the workers that remain serve on');
+      if (error.code === 'EDGE_ERR_BUSY') log.warn({ reason: error.message }, 'roll not started');
+      else log.error({ code: error.code, reason: error.message }, 'roll ended early; the workers that remain serve on');
     });
   };
   wireSignals({
@@ -125,18 +136,20 @@ async function startPrimary(config: Config, log: Log): Promise<void> {
     stop: (signal) => {
       stopping = true;
       log.info({ signal, connections: ledger.total }, 'stopping: draining connections');
+      // With the last worker's copy the kernel's queue goes, and clients are told at once to go elsewhere.
+      for (const { handle } of sockets) handle.close();
       void supervisor.stop().then(async () => {
         stopSweeping();
         watchGeoip.stop();
         await Promise.all([reload.stop(), admin?.close()]);
         log.info({}, 'stopped');
-        process.exit(0);
+        await leave(0);
       });
     },
     stopAtOnce: (signal) => {
       log.warn({ signal, connections: ledger.total }, 'stopping at once');
       supervisor.killAll();
-      process.exit(1);
+      void leave(1);
     },
   });
 
@@ -194,12 +207,14 @@ function refuseToStart(error: unknown): never {
 }
 
 process.title = 'edgeproxy primary';
+// Until they are wired: left to itself, a process ends or stops by them.
+for (const signal of ['SIGUSR2', 'SIGHUP', 'SIGTTIN', 'SIGTTOU'] as const) process.on(signal, () => {});
 try {
   const config = readConfig(process.env);
-  const log = openLog({ debug: config.debug });
+  const logs = openLogs({ debug: config.debug });
   const unknown = unknownVariables(process.env);
-  if (unknown.length > 0) log.warn({ variables: unknown }, 'unknown variables are ignored; are they misspelt?');
-  await startPrimary(config, log);
+  if (unknown.length > 0) logs.log.warn({ variables: unknown }, 'unknown variables are ignored; are they misspelt?');
+  await startPrimary(config, logs);
 } catch (error) {
   refuseToStart(error);
 }

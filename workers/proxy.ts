@@ -42,7 +42,7 @@ const serve = new ServeConnections(
       connectTimeoutMs: config.connectTimeoutMs,
       idleTimeoutMs: config.idleTimeoutMs,
       halfCloseTimeoutMs: config.halfCloseTimeoutMs,
-      maxConnections: connectionBudget(descriptorLimit()),
+      maxConnections: connectionBudget(descriptorLimit(), config.listeners.length),
       onEvents,
     }),
 );

@@ -2,7 +2,7 @@
 import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
 import type { ClientAddress, Listener, PickReason, RefusalReason } from '../domain/entities.ts';
 import { Affinity, type Stake } from './affinity.ts';
-import { type DecideInput, type Decision, decideBackend, keepsBound } from './decide-backend.ts';
+import { type DecideInput, type Decision, decideBackend, keepsBound, locate } from './decide-backend.ts';
 import type { AccessLog } from './ports/access-log.ts';
 import type { ClosedReport, PickAnswer, PickRequest, UnservedReport } from './ports/backend-picker.ts';
 import type { Clock } from './ports/clock.ts';
@@ -140,7 +140,7 @@ export class ProxyService {
     this.#options.metrics.refused(report.reason);
     this.#options.accessLog.write({
       client: address.text,
-      country: null,
+      country: locate(this.#options.geo, address)?.country ?? null,
       listener: listener.name,
       backend: null,
       why: report.reason,

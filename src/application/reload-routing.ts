@@ -27,6 +27,8 @@ export class ReloadRouting {
   #running: Promise<void> | null = null;
   #badRows = 0;
   #error = '';
+  /** The file's rows are all bad, and the table before them serves on. */
+  #refused = false;
   #loads = 0;
   #failures = 0;
   #stopped = false;
@@ -74,31 +76,44 @@ export class ReloadRouting {
     const { repository, routing, log } = this.#options;
     const look = await repository.look();
     if (look.kind === 'failed') {
-      this.#failures++;
-      // Said once, not every few seconds; health goes on showing it.
-      if (look.message !== this.#error) {
-        const serving = { version: routing.table.version, backends: routing.table.size };
-        log.error(
-          { code: look.code, reason: look.message, serving },
-          'routing database not loaded; the last good table serves on',
-        );
-      }
-      this.#error = look.message;
+      this.#failed(look.code, look.message);
       return;
+    }
+    // What was refused as a whole is still what stands in the file.
+    if (look.kind === 'unchanged' && this.#refused) return;
+    if (look.kind === 'loaded') {
+      this.#loads++;
+      const { image, warning } = look;
+      if (warning !== undefined) log.warn({ reason: warning }, 'routing database needs attention');
+      this.#badRows = image.problemCount;
+      if (image.problemCount > 0) {
+        log.warn({ skipped: image.problemCount, rows: image.problems }, 'routing rows skipped; the good ones serve');
+      }
+      // Rows, and none of them good: a slip of whoever wrote them, not the wish to serve nobody. An empty table is one.
+      this.#refused = image.rows === 0 && image.problemCount > 0 && routing.table.size > 0;
+      if (this.#refused) {
+        this.#failed(
+          'EDGE_ERR_BACKEND_INVALID',
+          `each of its ${image.problemCount} rows has a value that it may not have`,
+        );
+        return;
+      }
     }
     if (this.#error !== '') log.info({}, 'routing database is readable again');
     this.#error = '';
-    if (look.kind === 'unchanged') return;
-
-    this.#loads++;
-    const { image, warning } = look;
-    if (warning !== undefined) log.warn({ reason: warning }, 'routing database needs attention');
-    this.#badRows = image.problemCount;
-    if (image.problemCount > 0) {
-      log.warn({ skipped: image.problemCount, rows: image.problems }, 'routing rows skipped; the good ones serve');
-    }
-    if (!(await routing.install(image))) return;
+    if (look.kind === 'unchanged' || !(await routing.install(look.image))) return;
     const { version, size } = routing.table;
-    log.info({ version, backends: size, skipped: image.problemCount }, 'routing table loaded');
+    log.info({ version, backends: size, skipped: look.image.problemCount }, 'routing table loaded');
+  }
+
+  /** Said once, not every few seconds; health goes on showing it. */
+  #failed(code: string, reason: string): void {
+    const { log, routing } = this.#options;
+    this.#failures++;
+    if (reason !== this.#error) {
+      const serving = { version: routing.table.version, backends: routing.table.size };
+      log.error({ code, reason, serving }, 'routing database not loaded; the last good table serves on');
+    }
+    this.#error = reason;
   }
 }

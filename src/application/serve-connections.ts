@@ -169,7 +169,7 @@ export class ServeConnections {
   }
 
   #reportUnserved({ listener, address, tried }: Connection, event: Closed, reason: RefusalReason): void {
-    const totalMs = event.durationMs;
+    const totalMs = toMicroseconds(event.durationMs);
     this.#options.picker.unserved({ listener, address, reason, totalMs, attempts: tried.length });
   }
 }

@@ -1,7 +1,7 @@
 // Runs in: worker
 import { readFileSync } from 'node:fs';
 
-/** What a worker needs beside its connections: stdio, channels, listening sockets, libuv's own, and one to accept and refuse with. */
+/** What a worker needs beside connections and listening sockets: stdio, channels, libuv's own, and some to accept and refuse with. */
 const RESERVED_DESCRIPTORS = 64;
 /** A connection is two sockets. */
 const DESCRIPTORS_A_CONNECTION = 2;
@@ -9,9 +9,9 @@ const DESCRIPTORS_A_CONNECTION = 2;
 /** Where the platform does not say: what every current system allows. */
 const ASSUMED_LIMIT = 1024;
 
-/** Client connections that this process can hold before it runs out of descriptors; at least 1. */
-export function connectionBudget(descriptorLimit: number): number {
-  return Math.max(1, Math.floor((descriptorLimit - RESERVED_DESCRIPTORS) / DESCRIPTORS_A_CONNECTION));
+/** Client connections that a process with so many listening sockets can hold before it runs out of descriptors; at least 1. */
+export function connectionBudget(descriptorLimit: number, listeners: number): number {
+  return Math.max(1, Math.floor((descriptorLimit - RESERVED_DESCRIPTORS - listeners) / DESCRIPTORS_A_CONNECTION));
 }
 
 /** The soft limit of open files of this process (Node raises it to the hard one when it starts). */

@@ -30,6 +30,7 @@ const COUNTERS = {
   bindings_evicted_total: 'Bindings given up because the table was full',
   routing_loads_total: 'Loads of the routing database',
   routing_load_failures_total: 'Looks at the routing database that failed',
+  log_dropped_total: 'Log lines that could not be written: a full disk, or a reader that stalls',
   channel_dropped_total: 'Messages from workers that were malformed or about nothing known',
 } as const;
 export type CounterName = keyof typeof COUNTERS;

@@ -5,9 +5,10 @@ import t from 'tap';
 import { connectionBudget, descriptorLimit } from '../../../src/adapters/outbound/descriptor-limit.ts';
 
 t.test('a connection takes two descriptors, and some are kept for everything else', async (t) => {
-  t.equal(connectionBudget(1024), 480);
-  t.equal(connectionBudget(66), 1);
-  t.equal(connectionBudget(0), 1, 'never less than one');
+  t.equal(connectionBudget(1024, 0), 480);
+  t.equal(connectionBudget(1024, 60), 450, 'listening sockets are descriptors too');
+  t.equal(connectionBudget(66, 0), 1);
+  t.equal(connectionBudget(0, 0), 1, 'never less than one');
 });
 
 t.test('the limit is the one that the process runs under', { skip: process.platform !== 'linux' }, async (t) => {

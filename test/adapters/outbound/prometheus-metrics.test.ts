@@ -21,6 +21,7 @@ function setUp(given: Partial<Readings> = {}) {
       bindings_evicted_total: 11,
       routing_loads_total: 12,
       routing_load_failures_total: 13,
+      log_dropped_total: 0,
       channel_dropped_total: 14,
     }),
     ...given,

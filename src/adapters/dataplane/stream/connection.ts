@@ -171,11 +171,17 @@ export class Connection implements SideOwner {
     this.#reason = reason;
   }
 
-  /** Closes both sides: an end to the peer that has not had one, whose data may still be on its way in the kernel. */
+  /**
+   * Closes both sides: an end to a peer that got all there was, whose data may still be on its way in the kernel; a reset
+   * to one for which bytes are left, which must not take what it has for the whole.
+   */
   #expire(reason: CloseReason): void {
     this.#close(reason);
-    this.#client.socket.destroy();
-    this.#backend?.socket.destroy();
+    for (const side of [this.#client, this.#backend]) {
+      if (side === null) continue;
+      if (side.socket.writableLength > 0) side.reset();
+      else side.socket.destroy();
+    }
   }
 
   #finish(): void {

@@ -1,6 +1,7 @@
 // Runs in: primary
 import { timingSafeEqual } from 'node:crypto';
 import { rm, stat } from 'node:fs/promises';
+
 import net from 'node:net';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { codeOf, EdgeError, type ErrorCode, messageOf } from '../../../errors.ts';
@@ -44,6 +45,7 @@ export async function openAdminServer({ address, token, routes }: AdminServerOpt
     forceCloseConnections: true,
     // What the router cannot read never reaches the error handler, and would be answered in another shape.
     frameworkErrors: answerError,
+    clientErrorHandler: answerUnreadable,
   });
   app.server.maxConnections = MAX_CONNECTIONS;
   app.addHook('onRequest', refuseForeignPages);
@@ -141,6 +143,14 @@ function answerError(error: FastifyError | EdgeError, _request: FastifyRequest, 
   }
   const status = error.statusCode ?? 500;
   void answer(reply, status, status < 500 ? 'EDGE_ERR_USAGE' : 'EDGE_ERR_INTERNAL', error.message);
+}
+
+/** What is no HTTP, or has headers without end. */
+function answerUnreadable(error: Error, socket: net.Socket): void {
+  if (!socket.writable) return;
+  const body = JSON.stringify({ error: { code: 'EDGE_ERR_USAGE', message: `not readable as HTTP: ${error.message}` } });
+  const head = `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}`;
+  socket.end(`${head}\r\nconnection: close\r\n\r\n${body}`);
 }
 
 function answer(reply: FastifyReply, status: number, code: ErrorCode, message: string): FastifyReply {
