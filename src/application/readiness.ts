@@ -31,18 +31,18 @@ export function readiness(
   if (workers.serving === 0) missing.push('no worker accepts connections');
 
   const notes: string[] = [];
-  if (missing.length === 0) {
-    for (const { name, app } of listeners) {
-      if (!routing.table.hasServing(app))
-        notes.push(`listener ${name} refuses its clients: no backend of app ${app} is up`);
-    }
-  }
   if (health.error !== '') notes.push(`the routing database is not loaded: ${health.error}`);
   if (health.badRows > 0) notes.push(`${health.badRows} routing rows are skipped; the log names them`);
   if (workers.crashes >= LOOP_CRASHES) {
     notes.push(
       `workers crash: ${workers.crashes} in a row, last by ${workers.lastCrash}; next start in ${workers.restartInMs} ms`,
     );
+  }
+  if (missing.length === 0) {
+    for (const { name, app } of listeners) {
+      if (!routing.table.hasServing(app))
+        notes.push(`listener ${name} refuses its clients: no backend of app ${app} is up`);
+    }
   }
   return { ready: missing.length === 0, reasons: [...missing, ...notes], routing: health, workers };
 }

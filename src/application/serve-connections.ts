@@ -58,9 +58,12 @@ export class ServeConnections {
     return this.#dataPlane;
   }
 
-  /** Connections that are open, or over and not reported yet. */
+  /**
+   * Connections that are open, or over and not reported yet; those among them that the engine accepted in this turn and
+   * has not told of: a worker that drains must not leave with them.
+   */
   get size(): number {
-    return this.#connections.size + this.#unanswered;
+    return Math.max(this.#connections.size, this.#dataPlane.size) + this.#unanswered;
   }
 
   /** Resets every connection that is left. Returns how many. */

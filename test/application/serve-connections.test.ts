@@ -280,3 +280,24 @@ t.test('whatever happens, every client ends in exactly one report and no slot is
   ])
     t.ok((reported[report] ?? 0) > 10, report);
 });
+
+t.test('a connection that the engine accepted and has not told of yet keeps a draining worker', async (t) => {
+  let undelivered = 0;
+  let idle = 0;
+  class EarlyDataPlane extends ScriptedDataPlane {
+    override get size(): number {
+      return super.size + undelivered;
+    }
+  }
+  const picker = new HoldingPicker(new Rig());
+  const clock = { now: () => 0 };
+  const options = { picker, clock, connectAttempts: 3, onIdle: () => idle++ };
+  const serve = new ServeConnections(options, (onEvents) => new EarlyDataPlane(onEvents));
+  undelivered = 1;
+  t.equal(serve.size, 1, 'it is one that would be cut');
+  (serve.dataPlane as EarlyDataPlane).emit();
+  t.equal(idle, 0, 'the end of a turn is not the end of the work');
+  undelivered = 0;
+  (serve.dataPlane as EarlyDataPlane).emit();
+  t.equal(idle, 1);
+});
