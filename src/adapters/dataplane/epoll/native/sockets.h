@@ -1,0 +1,26 @@
+#ifndef EDGEPROXY_SOCKETS_H
+#define EDGEPROXY_SOCKETS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct buffers;
+
+/* Sends small segments at once instead of waiting for the peer's acknowledgements. */
+void set_no_delay(int fd);
+/* After 60 seconds of silence the kernel asks the peer whether it is there; ten seconds later it is gone. */
+void set_keepalive(int fd);
+
+/* RST to the peer, when it has not had both ends. */
+void close_with_reset(int fd);
+/* FIN to the peer, also when it has sent something that nobody read. Uses the scratch buffer. */
+void close_with_end(int fd, struct buffers *buffers);
+
+/* Reads an IP literal. 0: it is none. */
+socklen_t parse_endpoint(const char *host, uint16_t port, struct sockaddr_storage *out);
+
+/* A connect that was under way has succeeded. */
+bool is_connected(int fd);
+
+#endif
