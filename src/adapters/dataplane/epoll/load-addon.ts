@@ -26,7 +26,9 @@ export interface Addon {
   ) => NativeEngine;
 }
 
-export type LoadedAddon = { readonly addon: Addon } | { readonly addon: null; readonly reason: string };
+export type LoadedAddon =
+  | { readonly addon: Addon; readonly reason: null }
+  | { readonly addon: null; readonly reason: string };
 
 /** `Debug` is the build with sanitizers, for tests. */
 export type AddonBuild = 'Release' | 'Debug';
@@ -37,7 +39,7 @@ export function loadAddon(build: AddonBuild = 'Release'): LoadedAddon {
   const path = fileURLToPath(new URL(`../../../../build/${build}/edgeproxy_epoll.node`, import.meta.url));
   try {
     const addon: unknown = createRequire(import.meta.url)(path);
-    if (isAddon(addon)) return { addon };
+    if (isAddon(addon)) return { addon, reason: null };
     return { addon: null, reason: `${path} is not the native engine` };
   } catch (error) {
     const missing = (error as { code?: unknown } | null)?.code === 'MODULE_NOT_FOUND';
