@@ -214,8 +214,9 @@ static int start(engine *e, napi_env env, napi_value self) {
   if (!listeners_init(&e->listeners)) return errno;
   int error = loop_init(e, loop);
   if (error != 0) return -error;
+  /* No resource: with `self` as one, the context would keep it from being collected. */
   if (napi_create_string_utf8(env, "edgeproxy", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_async_init(env, self, name, &e->async_context) != napi_ok ||
+      napi_async_init(env, NULL, name, &e->async_context) != napi_ok ||
       napi_add_async_cleanup_hook(env, on_cleanup, e, &e->cleanup_hook) != napi_ok ||
       napi_wrap(env, self, e, on_finalize, NULL, &e->self) != napi_ok)
     return ENOMEM;

@@ -43,7 +43,8 @@ struct side {
   bool no_delay;
   /* Something was sent to it. */
   bool written;
-  bool keepalive;
+  /* Its keepalive times are set. */
+  bool keepalive_times;
 };
 
 /* One client and its backend, from `accepted` to `closed`. */

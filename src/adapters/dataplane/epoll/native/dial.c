@@ -46,6 +46,7 @@ static void fail(engine *e, connection *c, int error) {
 
 static void connected(engine *e, connection *c) {
   c->state = STATE_OPEN;
+  set_keepalive(c->sides[BACKEND].fd);
   c->active_at = e->now;
   tell_connected(e, c);
   relay_start(e, c);

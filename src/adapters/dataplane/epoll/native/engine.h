@@ -33,7 +33,7 @@ typedef struct engine {
   struct batch batch;
   struct listeners listeners;
   struct dial_queue dials;
-  /* Where the once-a-second look for connections without keepalive goes on. */
+  /* Where the once-a-second look for connections without keepalive times goes on. */
   uint32_t keepalive_from;
 
   uv_poll_t poll;

@@ -63,6 +63,7 @@ int listener_add(engine *e, int fd, int32_t id) {
   /* Inherited by every socket that is accepted from it. */
   set_no_delay(copy);
   set_keepalive(copy);
+  set_keepalive_times(copy);
   if (flags < 0 || fcntl(copy, F_SETFL, flags | O_NONBLOCK) != 0 || listen(copy, BACKLOG) != 0) {
     error = errno;
   } else {
@@ -116,19 +117,6 @@ static void refuse(engine *e, const struct listener *listener, int fd, const str
   tell_refused(e, listener->id, peer);
 }
 
-/* There is no descriptor for the next client: gives it the reserved one for a moment. false: that did not help. */
-static bool refuse_with_reserve(engine *e, const struct listener *listener) {
-  struct listeners *listeners = &e->listeners;
-  if (listeners->reserve_fd < 0) return false;
-  close(listeners->reserve_fd);
-  struct sockaddr_storage peer;
-  int fd = next_client(listener, &peer);
-  if (fd >= 0) refuse(e, listener, fd, &peer);
-  /* Another thread may have been quicker. */
-  listeners->reserve_fd = open_reserve();
-  return fd >= 0 && listeners->reserve_fd >= 0;
-}
-
 /* What one client's failed accept means for the next one. */
 enum after_failure { NONE_WAITS, TRY_NEXT, OUT_OF_DESCRIPTORS, OUT_OF_RESOURCES };
 
@@ -136,6 +124,7 @@ static enum after_failure after(int error) {
   switch (error) {
     case EAGAIN:
       return NONE_WAITS;
+    /* Told also when nobody waits: the kernel looks for a descriptor first. */
     case EMFILE:
     case ENFILE:
       return OUT_OF_DESCRIPTORS;
@@ -158,6 +147,20 @@ static enum after_failure after(int error) {
   }
 }
 
+/* There is no descriptor for the next client, if there is one: gives it the reserved one for a moment. */
+static enum after_failure refuse_with_reserve(engine *e, const struct listener *listener) {
+  struct listeners *listeners = &e->listeners;
+  if (listeners->reserve_fd < 0) return OUT_OF_RESOURCES;
+  close(listeners->reserve_fd);
+  struct sockaddr_storage peer;
+  int fd = next_client(listener, &peer);
+  enum after_failure then = fd >= 0 ? TRY_NEXT : after(errno);
+  if (fd >= 0) refuse(e, listener, fd, &peer);
+  listeners->reserve_fd = open_reserve();
+  /* Another thread, or with ENFILE another process, was quicker. */
+  return listeners->reserve_fd < 0 || then == OUT_OF_DESCRIPTORS ? OUT_OF_RESOURCES : then;
+}
+
 void listener_accept(engine *e, uint32_t index) {
   if (index >= e->listeners.count) return;
   struct listener *listener = &e->listeners.list[index];
@@ -170,9 +173,9 @@ void listener_accept(engine *e, uint32_t index) {
       continue;
     }
     enum after_failure then = after(errno);
+    if (then == OUT_OF_DESCRIPTORS) then = refuse_with_reserve(e, listener);
     if (then == NONE_WAITS) return;
     if (then == TRY_NEXT) continue;
-    if (then == OUT_OF_DESCRIPTORS && refuse_with_reserve(e, listener)) continue;
     pause_accepting(e, listener);
     return;
   }

@@ -28,6 +28,9 @@ void set_no_delay(int fd) {
 
 void set_keepalive(int fd) {
   set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+void set_keepalive_times(int fd) {
   set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS);
   set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS);
   set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);

@@ -9,8 +9,10 @@ struct buffers;
 
 /* Sends small segments at once instead of waiting for the peer's acknowledgements. */
 void set_no_delay(int fd);
-/* After 60 seconds of silence the kernel asks the peer whether it is there; ten seconds later it is gone. */
+/* The kernel asks a silent peer whether it is there: by its own settings, which may be after hours. */
 void set_keepalive(int fd);
+/* It asks after 60 seconds of silence, and ten seconds later the peer is gone. */
+void set_keepalive_times(int fd);
 
 /* RST to the peer, when it has not had both ends. */
 void close_with_reset(int fd);

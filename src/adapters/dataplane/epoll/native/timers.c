@@ -3,7 +3,7 @@
 #include "engine.h"
 #include "sockets.h"
 
-/* Sockets that get their keepalive options in one scan: four system calls each. */
+/* Sockets that get their keepalive times in one scan: three system calls each. */
 #define KEEPALIVES_PER_SCAN 2000
 
 /* ns; what lives so long gets them, so short connections do without. */
@@ -27,23 +27,24 @@ static void check_all(engine *e) {
   }
 }
 
-/* A backend that vanishes is found out by keepalive only. Goes on where the last scan's share ended. */
-static void add_keepalives(engine *e) {
+/* The kernel's own times are hours; nothing needs others in a connection's first second. Goes on where the last scan's
+ * share ended. */
+static void set_times(engine *e) {
   uint32_t slots = table_slots(&e->table);
   int share = KEEPALIVES_PER_SCAN;
   for (uint32_t seen = 0; seen < slots && share > 0; seen++) {
     if (e->keepalive_from >= slots) e->keepalive_from = 0;
     connection *c = table_at(&e->table, e->keepalive_from++);
-    if (c == NULL || c->state != STATE_OPEN || c->sides[BACKEND].keepalive) continue;
+    if (c == NULL || c->state != STATE_OPEN || c->sides[BACKEND].keepalive_times) continue;
     if (e->now - c->accepted_at < KEEPALIVE_AFTER) continue;
-    set_keepalive(c->sides[BACKEND].fd);
-    c->sides[BACKEND].keepalive = true;
+    set_keepalive_times(c->sides[BACKEND].fd);
+    c->sides[BACKEND].keepalive_times = true;
     share--;
   }
 }
 
 void scan(engine *e) {
   check_all(e);
-  add_keepalives(e);
+  set_times(e);
   if (e->listeners.paused > 0) listeners_resume(e);
 }

@@ -3,7 +3,7 @@
 
 struct engine;
 
-/* What is looked at once a second: silence, listeners that are paused, long connections without keepalive. */
+/* What is looked at once a second: silence, listeners that are paused, long connections without keepalive times. */
 void scan(struct engine *e);
 
 #endif
