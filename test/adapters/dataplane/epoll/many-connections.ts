@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 /**
@@ -22,10 +23,18 @@ interface Usage {
   readonly descriptors: number;
 }
 
+const RESET_ME = 0x72;
+const STALL_ME = 0x73;
+/** More than the kernel's buffers take on the way to a backend that does not read. */
+const STALLING = Buffer.alloc(16 * MIB, STALL_ME);
+/** One in so many connections is reset while the engine keeps bytes of it. */
+const STALLED_SHARE = 500;
+
 const backend = net.createServer({ allowHalfOpen: true }, (socket) => {
   socket.on('error', () => {});
   socket.on('data', (data) => {
-    if (data[0] === 0x72) socket.resetAndDestroy();
+    if (data[0] === RESET_ME) socket.resetAndDestroy();
+    else if (data[0] === STALL_ME) socket.pause();
     else socket.write(data);
   });
   socket.on('end', () => socket.end());
@@ -68,13 +77,26 @@ function visit(number: number): Promise<void> {
     socket.on('error', () => {});
     socket.on('close', () => resolve());
     const way = number % 8;
-    if (way === 1) socket.write('reset me');
+    if (number % STALLED_SHARE === 0) socket.on('connect', () => void stall(socket));
+    else if (way === 1) socket.write(Buffer.of(RESET_ME));
     else if (way === 2) socket.on('connect', () => socket.resetAndDestroy());
     else if (way === 3) socket.on('connect', () => socket.destroy());
     else if (way === 4) socket.write(Buffer.alloc(200_000, 'a'), () => socket.resetAndDestroy());
     else socket.write('hello');
     socket.on('data', () => socket.end());
   });
+}
+
+/** Writes until nothing more goes, and resets. */
+async function stall(socket: net.Socket): Promise<void> {
+  socket.write(STALLING);
+  const { _handle: handle } = socket as unknown as { _handle: { writeQueueSize: number } };
+  for (let before = -1, still = 0; still < 10; still++) {
+    await nextTurn();
+    if (handle.writeQueueSize !== before) still = 0;
+    before = handle.writeQueueSize;
+  }
+  socket.resetAndDestroy();
 }
 
 /** The engine's last connections end after their clients saw it: asks until they have. */
