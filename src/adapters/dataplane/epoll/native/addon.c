@@ -143,10 +143,8 @@ static napi_value method_listen(napi_env env, napi_callback_info info) {
   napi_get_value_int32(env, arguments[0], &fd);
   napi_get_value_int32(env, arguments[1], &id);
   int error = listener_add(e, fd, id);
-  if (error != 0)
-    throw_errno(env, "listen", error);
-  else
-    loop_update_activity(e);
+  loop_update_activity(e);
+  if (error != 0) throw_errno(env, "listen", error);
   return NULL;
 }
 
@@ -211,9 +209,8 @@ static int start(engine *e, napi_env env, napi_value self) {
   e->env = env;
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) return ENOTSUP;
   if (!buffers_init(&e->buffers)) return ENOMEM;
-  if (!listeners_init(&e->listeners)) return errno;
-  int error = loop_init(e, loop);
-  if (error != 0) return -error;
+  e->listeners.reserve_fd = -1;
+  loop_init(e, loop);
   /* No resource: with `self` as one, the context would keep it from being collected. */
   if (napi_create_string_utf8(env, "edgeproxy", NAPI_AUTO_LENGTH, &name) != napi_ok ||
       napi_async_init(env, NULL, name, &e->async_context) != napi_ok ||
@@ -238,7 +235,6 @@ static napi_value construct(napi_env env, napi_callback_info info) {
   engine *e = calloc(1, sizeof *e);
   int error = ENOMEM;
   if (e != NULL) {
-    e->epoll_fd = -1;
     e->connect_timeout = to_ns(numbers[0]);
     e->idle_timeout = to_ns(numbers[1]);
     e->half_close_timeout = to_ns(numbers[2]);

@@ -18,6 +18,7 @@
  * thread. It holds sockets and moves bytes; whatever has to be decided is told to JavaScript, which answers by commands.
  */
 typedef struct engine {
+  /* -1 while there is nothing to do: an engine has descriptors only while it serves. */
   int epoll_fd;
   /* ns of the monotonic clock, taken once for every batch of sockets that are ready, and at every command. */
   uint64_t now;
@@ -36,7 +37,8 @@ typedef struct engine {
   /* Where the once-a-second look for connections without keepalive times goes on. */
   uint32_t keepalive_from;
 
-  uv_poll_t poll;
+  /* Lives and dies with `epoll_fd`. */
+  uv_poll_t *poll;
   uv_check_t check;
   uv_idle_t idle;
   uv_timer_t dial_timer;

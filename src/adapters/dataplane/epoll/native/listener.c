@@ -24,15 +24,13 @@ static int open_reserve(void) {
   return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-bool listeners_init(struct listeners *listeners) {
-  memset(listeners, 0, sizeof *listeners);
-  listeners->reserve_fd = open_reserve();
-  return listeners->reserve_fd >= 0;
+void listeners_free(struct listeners *listeners) {
+  free(listeners->list);
 }
 
-void listeners_free(struct listeners *listeners) {
-  if (listeners->reserve_fd >= 0) close(listeners->reserve_fd);
-  free(listeners->list);
+void listeners_release(engine *e) {
+  if (e->listeners.reserve_fd >= 0) close(e->listeners.reserve_fd);
+  e->listeners.reserve_fd = -1;
 }
 
 static int watch(engine *e, uint32_t index) {
@@ -56,7 +54,10 @@ static int make_room(struct listeners *listeners) {
 int listener_add(engine *e, int fd, int32_t id) {
   struct listeners *listeners = &e->listeners;
   int error = make_room(listeners);
+  if (error == 0) error = loop_open(e);
   if (error != 0) return error;
+  if (listeners->reserve_fd < 0) listeners->reserve_fd = open_reserve();
+  if (listeners->reserve_fd < 0) return errno;
   int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (copy < 0) return errno;
   int flags = fcntl(copy, F_GETFL);

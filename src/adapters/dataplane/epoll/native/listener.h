@@ -23,12 +23,13 @@ struct listeners {
   int reserve_fd;
 };
 
-bool listeners_init(struct listeners *listeners);
 void listeners_free(struct listeners *listeners);
 
 /* Listens on a duplicate of `fd`. Returns 0, or the errno. */
 int listener_add(struct engine *e, int fd, int32_t id);
 void listeners_stop(struct engine *e);
+/* Closes what the engine needs only while it serves. */
+void listeners_release(struct engine *e);
 /* Accepts what waits, up to a bound a turn, so that other sockets, and other workers, have their share. */
 void listener_accept(struct engine *e, uint32_t index);
 void listeners_resume(struct engine *e);

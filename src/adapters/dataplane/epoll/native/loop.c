@@ -70,31 +70,57 @@ static void on_scan_timer(uv_timer_t *handle) {
   if (e->table.size == 0 && e->listeners.paused == 0) uv_timer_stop(&e->scan_timer);
 }
 
-int loop_init(engine *e, uv_loop_t *loop) {
-  e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  if (e->epoll_fd < 0) return -errno;
-  int error = uv_poll_init(loop, &e->poll, e->epoll_fd);
-  if (error != 0) {
-    close(e->epoll_fd);
-    return error;
-  }
+void loop_init(engine *e, uv_loop_t *loop) {
+  e->epoll_fd = -1;
   /* These only put the handle into a list. */
   uv_check_init(loop, &e->check);
   uv_idle_init(loop, &e->idle);
   uv_timer_init(loop, &e->dial_timer);
   uv_timer_init(loop, &e->scan_timer);
-  e->open_handles = 5;
-  e->poll.data = e->check.data = e->idle.data = e->dial_timer.data = e->scan_timer.data = e;
-  uv_unref((uv_handle_t *)&e->poll);
+  e->open_handles = 4;
+  e->check.data = e->idle.data = e->dial_timer.data = e->scan_timer.data = e;
   uv_unref((uv_handle_t *)&e->check);
+  uv_unref((uv_handle_t *)&e->dial_timer);
   uv_unref((uv_handle_t *)&e->scan_timer);
-  e->now = uv_hrtime();
-  return uv_poll_start(&e->poll, UV_READABLE, on_poll);
 }
 
 static void on_closed(uv_handle_t *handle) {
   engine *e = handle->data;
   if (--e->open_handles == 0) engine_closed(e);
+}
+
+static void on_poll_closed(uv_handle_t *handle) {
+  engine *e = handle->data;
+  free(handle);
+  if (--e->open_handles == 0) engine_closed(e);
+}
+
+static void shut(engine *e) {
+  if (e->epoll_fd < 0) return;
+  uv_close((uv_handle_t *)e->poll, on_poll_closed);
+  close(e->epoll_fd);
+  e->poll = NULL;
+  e->epoll_fd = -1;
+}
+
+int loop_open(engine *e) {
+  if (e->epoll_fd >= 0) return 0;
+  uv_poll_t *poll = malloc(sizeof *poll);
+  if (poll == NULL) return ENOMEM;
+  int fd = epoll_create1(EPOLL_CLOEXEC);
+  int error = fd < 0 ? errno : -uv_poll_init(e->check.loop, poll, fd);
+  if (error != 0) {
+    if (fd >= 0) close(fd);
+    free(poll);
+    return error;
+  }
+  poll->data = e;
+  e->poll = poll;
+  e->epoll_fd = fd;
+  e->open_handles++;
+  error = -uv_poll_start(poll, UV_READABLE, on_poll);
+  if (error != 0) shut(e);
+  return error;
 }
 
 void loop_close(engine *e) {
@@ -104,12 +130,12 @@ void loop_close(engine *e) {
     connection *c = table_at(&e->table, i);
     if (c != NULL) connection_reset(e, c, REASON_DRAINED);
   }
-  uv_close((uv_handle_t *)&e->poll, on_closed);
+  shut(e);
+  listeners_release(e);
   uv_close((uv_handle_t *)&e->check, on_closed);
   uv_close((uv_handle_t *)&e->idle, on_closed);
   uv_close((uv_handle_t *)&e->dial_timer, on_closed);
   uv_close((uv_handle_t *)&e->scan_timer, on_closed);
-  close(e->epoll_fd);
 }
 
 void loop_want_delivery(engine *e) {
@@ -129,18 +155,18 @@ void loop_want_dial_timer(engine *e, uint64_t deadline) {
   uint64_t now = uv_hrtime();
   uint64_t wait = deadline > now ? (deadline - now + NS_PER_MS - 1) / NS_PER_MS : 0;
   uv_timer_start(&e->dial_timer, on_dial_timer, wait, 0);
-  uv_unref((uv_handle_t *)&e->dial_timer);
 }
 
 void loop_update_activity(engine *e) {
   bool active = e->listeners.count > 0 || e->table.size > 0 || e->batch.count > 0;
+  if (!active) {
+    shut(e);
+    listeners_release(e);
+  }
   if (active == e->self_is_strong) return;
   e->self_is_strong = active;
-  if (active) {
-    uv_ref((uv_handle_t *)&e->poll);
+  if (active)
     napi_reference_ref(e->env, e->self, NULL);
-  } else {
-    uv_unref((uv_handle_t *)&e->poll);
+  else
     napi_reference_unref(e->env, e->self, NULL);
-  }
 }

@@ -17,9 +17,11 @@ static inline uint64_t listener_tag(uint32_t index) {
   return LISTENER_TAG | index;
 }
 
-/* Nests the engine's epoll instance in a libuv loop. Returns 0, or a libuv error; then nothing is left behind. */
-int loop_init(struct engine *e, struct uv_loop_s *loop);
-/* Closes whatever the engine holds; `then` runs when libuv has let go of it. */
+/* Prepares the engine to run in a libuv loop. */
+void loop_init(struct engine *e, struct uv_loop_s *loop);
+/* Nests an epoll instance in the loop, unless there is one. Returns 0, or the errno. */
+int loop_open(struct engine *e);
+/* Closes whatever the engine holds; `engine_closed` is called when libuv has let go of it. */
 void loop_close(struct engine *e);
 
 /* There is something to tell: JavaScript is called after the loop's poll phase, this turn or the next. */
@@ -28,7 +30,7 @@ void loop_want_delivery(struct engine *e);
 void loop_want_scan(struct engine *e);
 /* The first dial runs out of time at `deadline`, in ns. */
 void loop_want_dial_timer(struct engine *e, uint64_t deadline);
-/* Lets the process end, and the engine be collected, when it has nothing to do; and not while it has. */
+/* Gives the epoll instance up, and lets the process end and the engine be collected, when there is nothing to do. */
 void loop_update_activity(struct engine *e);
 
 #endif
