@@ -35,8 +35,13 @@ static void over(engine *e, connection *c, enum close_reason reason) {
 }
 
 void connection_finish(engine *e, connection *c, enum close_reason reason) {
-  for (int i = 0; i < 2; i++)
-    if (c->sides[i].fd >= 0) close(c->sides[i].fd);
+  for (int i = 0; i < 2; i++) {
+    /* A peer for which bytes are left must not take what it has for the whole. */
+    if (c->sides[!i].waiting != NULL)
+      close_with_reset(c->sides[i].fd);
+    else
+      close(c->sides[i].fd);
+  }
   over(e, c, reason);
 }
 

@@ -65,7 +65,8 @@ typedef struct connection {
 /* A client that was accepted becomes a connection. false: out of memory, or all numbers are used. */
 bool connection_open(struct engine *e, int fd, int32_t listener, const struct sockaddr_storage *peer);
 
-/* Closes both sides in an orderly way: an end to a peer that has had none. What the kernel has is still sent. */
+/* Closes both sides of an open connection: an end to a peer that got all there was, and what the kernel has is still
+ * sent; a reset to one for which bytes are left. */
 void connection_finish(struct engine *e, connection *c, enum close_reason reason);
 /* Resets both sides. */
 void connection_reset(struct engine *e, connection *c, enum close_reason reason);
