@@ -30,7 +30,7 @@ export interface Config {
   readonly bindingGcIntervalMs: number;
   readonly maxBindings: number;
   readonly workers: number;
-  readonly engine: 'auto' | 'stream';
+  readonly engine: 'auto' | 'stream' | 'epoll';
   /** `null`: off. */
   readonly admin: AdminAddress | null;
   /** `null`: no token is asked for. */
@@ -79,8 +79,11 @@ export const VARIABLES = {
     'number of workers',
     parseWorkers,
   ),
-  EDGEPROXY_ENGINE: variable('auto', '`auto` or `stream`', 'the data plane engine', (text) =>
-    text === 'auto' || text === 'stream' ? text : undefined,
+  EDGEPROXY_ENGINE: variable(
+    'auto',
+    '`auto` (`epoll` where it is built), `stream` or `epoll`',
+    'the data plane engine',
+    (text) => (text === 'auto' || text === 'stream' || text === 'epoll' ? text : undefined),
   ),
   EDGEPROXY_ADMIN_ADDR: variable(
     '127.0.0.1:8081',

@@ -1,6 +1,8 @@
 // Runs in: primary. Its composition root: configuration in, running proxy out.
 import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { chooseEngine } from './adapters/dataplane/choose-engine.ts';
+import { loadAddon } from './adapters/dataplane/epoll/load-addon.ts';
 import { type AdminServer, openAdminServer } from './adapters/inbound/admin-http/server.ts';
 import { wireSignals } from './adapters/inbound/signals.ts';
 import { WorkerSession } from './adapters/inbound/worker-session.ts';
@@ -40,6 +42,7 @@ const LAST_LINES_MS = 1000;
 async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const { log, accessLog } = logs;
   const clock = { now: () => performance.now() };
+  const { engine, why } = chooseEngine(config.engine, loadAddon);
   const geo = await MaxmindGeoResolver.open(config.geoipPath ?? bundledGeoipPath(), (problem) => {
     log.warn({ reason: problem }, 'GeoIP database damaged');
   });
@@ -176,7 +179,8 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
       listeners: listeners.map(({ name, app }) => (app === '' ? name : `${name}=${app}`)),
       admin: admin?.name ?? 'off',
       region: config.popRegion,
-      engine: 'stream',
+      engine,
+      engineReason: why,
       workers: config.workers,
       backends: routing.table.size,
       node: process.version,

@@ -128,6 +128,7 @@ const TABLE: Readonly<
     good: [
       ['auto', { engine: 'auto' }],
       ['stream', { engine: 'stream' }],
+      ['epoll', { engine: 'epoll' }],
     ],
     bad: ['', 'AUTO', 'io_uring'],
   },

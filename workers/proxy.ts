@@ -1,6 +1,9 @@
 // Runs in: worker. Its composition root: started by the primary through node:cluster, never by hand.
 import { flushCompileCache } from 'node:module';
 import net from 'node:net';
+import { chooseEngine } from '../src/adapters/dataplane/choose-engine.ts';
+import { EpollDataPlane } from '../src/adapters/dataplane/epoll/epoll-data-plane.ts';
+import { loadAddon } from '../src/adapters/dataplane/epoll/load-addon.ts';
 import { StreamDataPlane } from '../src/adapters/dataplane/stream/stream-data-plane.ts';
 import { ChannelPicker } from '../src/adapters/outbound/channel-picker.ts';
 import { CHANNEL_FD } from '../src/adapters/outbound/cluster-launcher.ts';
@@ -37,14 +40,17 @@ const picker = new ChannelPicker({
 let draining = false;
 const serve = new ServeConnections(
   { picker, clock, connectAttempts: config.connectAttempts, onIdle: () => draining && leave() },
-  (onEvents) =>
-    new StreamDataPlane({
+  (onEvents) => {
+    const options = {
       connectTimeoutMs: config.connectTimeoutMs,
       idleTimeoutMs: config.idleTimeoutMs,
       halfCloseTimeoutMs: config.halfCloseTimeoutMs,
       maxConnections: connectionBudget(descriptorLimit(), config.listeners.length),
       onEvents,
-    }),
+    };
+    const choice = chooseEngine(config.engine, loadAddon);
+    return choice.engine === 'epoll' ? new EpollDataPlane(options, choice.addon) : new StreamDataPlane(options);
+  },
 );
 
 const listening: Promise<void>[] = [];

@@ -1,5 +1,7 @@
 // Runs in: cli
 import type { Command } from 'commander';
+import { chooseEngine } from '../adapters/dataplane/choose-engine.ts';
+import { loadAddon } from '../adapters/dataplane/epoll/load-addon.ts';
 import { readConfig, unknownVariables, VARIABLES, type VariableName } from '../config.ts';
 import { EdgeError } from '../errors.ts';
 import { addJsonOption, type CommonOptions } from './arguments.ts';
@@ -44,6 +46,7 @@ async function check(env: Environment, json: boolean): Promise<void> {
     // A misspelt variable is often why another one is wrong. JSON on stderr stays one document.
     if (!json) for (const name of unknown) remark(unknownWarning(name));
   });
+  chooseEngine(config.engine, loadAddon);
   const variables = (Object.keys(VARIABLES) as VariableName[]).map((name) => effective(env, name));
   const database = await checkDatabase(config);
   const geoip = await checkGeoip(config.geoipPath);

@@ -4,6 +4,7 @@ import net from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
 import t, { type Test } from 'tap';
+import { loadAddon } from '../../../src/adapters/dataplane/epoll/load-addon.ts';
 
 const MIB = 1024 * 1024;
 const TOTAL = 1024 * MIB;
@@ -17,10 +18,17 @@ const STALLED_TURNS = 20;
 /** Most that the engine's process may grow by. Its buffers are below 1 MiB here; the rest is its heap. */
 const GROWTH = 64 * MIB;
 
-t.test('a GiB to a reader that stops again and again does not pass through memory', async (t) => {
+const { reason } = loadAddon();
+
+t.test('stream: a GiB to a reader that stops again and again does not pass through memory', (t) =>
+  relayGiB(t, 'stream'),
+);
+t.test('epoll: likewise', { skip: reason ?? false }, (t) => relayGiB(t, 'epoll'));
+
+async function relayGiB(t: Test, engine: string): Promise<void> {
   // Guards: the engine reads no more than the other side took, whatever the writer offers.
   const reader = await listen(t);
-  const relay = await startRelay(t, reader.port);
+  const relay = await startRelay(t, reader.port, engine);
   const before = await ask(relay.child);
 
   const writer = net.connect({ host: '127.0.0.1', port: relay.port });
@@ -57,7 +65,7 @@ t.test('a GiB to a reader that stops again and again does not pass through memor
   const after = await ask(relay.child);
   const growth = after.peak - before.rss;
   t.ok(growth < GROWTH, `the engine's process grew by ${Math.round(growth / MIB)} MiB at most`);
-});
+}
 
 /** Resolves when the engine, asked again and again, takes no more from the writer. */
 async function stalled(writer: net.Socket, engine: ChildProcess): Promise<void> {
@@ -78,9 +86,13 @@ interface Memory {
   readonly peak: number;
 }
 
-async function startRelay(t: Test, backendPort: number): Promise<{ child: ChildProcess; port: number }> {
+async function startRelay(
+  t: Test,
+  backendPort: number,
+  engine: string,
+): Promise<{ child: ChildProcess; port: number }> {
   const file = fileURLToPath(new URL('./relay-process.ts', import.meta.url));
-  const child = fork(file, [String(backendPort)], { execArgv: [] });
+  const child = fork(file, [String(backendPort), engine], { execArgv: [] });
   t.teardown(() => child.kill('SIGKILL'));
   const [{ port }] = (await once(child, 'message')) as [{ port: number }];
   return { child, port };

@@ -1,0 +1,67 @@
+// Runs in: worker
+import type { Conn, DataPlane, DataPlaneOptions, Endpoint, RejectHow } from '../../../application/ports/data-plane.ts';
+import { codeOf, EdgeError, messageOf } from '../../../errors.ts';
+import { EventRecords } from './event-records.ts';
+import type { Addon, NativeEngine } from './load-addon.ts';
+
+/** A bound listening socket: what `process.on('message')` delivers, and `net._createServerHandle` makes. */
+export interface ListeningHandle {
+  close(callback?: () => void): void;
+}
+
+/**
+ * The data plane in C, for Linux: an epoll instance nested in this thread's loop. It holds at most 2^20 connections,
+ * whatever `maxConnections` says.
+ */
+export class EpollDataPlane implements DataPlane<ListeningHandle> {
+  readonly #native: NativeEngine;
+
+  constructor(options: DataPlaneOptions, addon: Addon) {
+    const { connectTimeoutMs, idleTimeoutMs, halfCloseTimeoutMs, maxConnections, onEvents } = options;
+    const records = new EventRecords();
+    this.#native = new addon.Engine(connectTimeoutMs, idleTimeoutMs, halfCloseTimeoutMs, maxConnections);
+    this.#native.deliver = (count, buffer) => onEvents(records.read(count, buffer));
+  }
+
+  get size(): number {
+    return this.#native.size();
+  }
+
+  /**
+   * Takes `handle` over: it is closed, as the engine watches a duplicate of its descriptor. Rejects with EDGE_ERR_LISTEN
+   * when the kernel refuses to listen.
+   */
+  async listen(handle: ListeningHandle, listener: number): Promise<void> {
+    try {
+      this.#native.listen(descriptorOf(handle), listener);
+    } catch (cause) {
+      const what = codeOf(cause) || messageOf(cause);
+      throw new EdgeError('EDGE_ERR_LISTEN', `cannot accept on this socket: ${what}`, { cause });
+    } finally {
+      handle.close();
+    }
+  }
+
+  stopAccepting(): void {
+    this.#native.stopAccepting();
+  }
+
+  connect(conn: Conn, to: Endpoint): void {
+    this.#native.connect(conn, to.host, to.port);
+  }
+
+  reject(conn: Conn, how: RejectHow): void {
+    this.#native.reject(conn, how === 'reset');
+  }
+
+  close(conn: Conn): void {
+    this.#native.close(conn);
+  }
+}
+
+/** Node's TCP handle has a getter for it on Linux, which is not documented. */
+function descriptorOf(handle: ListeningHandle): number {
+  const { fd } = handle as { fd?: unknown };
+  if (typeof fd === 'number' && fd >= 0) return fd;
+  throw new EdgeError('EDGE_ERR_PLATFORM', `Node.js ${process.version} does not tell the descriptor of a handle`);
+}

@@ -1,0 +1,79 @@
+// Runs in: worker
+import { getSystemErrorName } from 'node:util';
+import type { CloseReason, DataPlaneEvent } from '../../../application/ports/data-plane.ts';
+
+/** Bytes of one record: `struct record` of native/batch.h. */
+const RECORD_BYTES = 64;
+const TEXT_AT = 16;
+
+// `enum record_type` of native/batch.h.
+const ACCEPTED = 1;
+const CONNECTED = 2;
+const CONNECT_FAILED = 3;
+const CLOSED = 4;
+
+/** `enum close_reason` of native/batch.h, by its numbers. */
+const REASONS: readonly CloseReason[] = [
+  'finished',
+  'client_reset',
+  'backend_reset',
+  'idle_timeout',
+  'half_close_timeout',
+  'drained',
+  'rejected',
+];
+
+/** Reads the records that the native engine writes. It writes to the same buffer until it needs a larger one. */
+export class EventRecords {
+  #buffer = new ArrayBuffer(0);
+  #integers = new Int32Array(0);
+  #numbers = new Float64Array(0);
+  #bytes = Buffer.alloc(0);
+
+  /** The first `count` records of `buffer` as events. */
+  read(count: number, buffer: ArrayBuffer): DataPlaneEvent[] {
+    if (buffer !== this.#buffer) {
+      this.#buffer = buffer;
+      this.#integers = new Int32Array(buffer);
+      this.#numbers = new Float64Array(buffer);
+      this.#bytes = Buffer.from(buffer);
+    }
+    const events: DataPlaneEvent[] = [];
+    for (let i = 0; i < count; i++) events.push(this.#event(i));
+    return events;
+  }
+
+  #event(index: number): DataPlaneEvent {
+    const at = (index * RECORD_BYTES) / Int32Array.BYTES_PER_ELEMENT;
+    const integers = this.#integers;
+    const type = integers[at]!;
+    const conn = integers[at + 1]!;
+    const code = integers[at + 2]!;
+    const number = (index * RECORD_BYTES + TEXT_AT) / Float64Array.BYTES_PER_ELEMENT;
+    const numbers = this.#numbers;
+    switch (type) {
+      case ACCEPTED:
+        return { type: 'accepted', conn, listener: code, address: this.#text(index, integers[at + 3]!) };
+      case CONNECTED:
+        return { type: 'connected', conn, rttMs: numbers[number]! };
+      case CONNECT_FAILED:
+        return { type: 'connectFailed', conn, code: getSystemErrorName(-code) };
+      case CLOSED:
+        return {
+          type: 'closed',
+          conn,
+          reason: REASONS[code]!,
+          bytesToBackend: numbers[number + 1]!,
+          bytesToClient: numbers[number + 2]!,
+          durationMs: numbers[number]!,
+        };
+      default:
+        return { type: 'refused', listener: code, address: this.#text(index, integers[at + 3]!) };
+    }
+  }
+
+  #text(index: number, length: number): string {
+    const start = index * RECORD_BYTES + TEXT_AT;
+    return this.#bytes.toString('latin1', start, start + length);
+  }
+}

@@ -1,0 +1,52 @@
+// Runs in: primary, worker
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { messageOf } from '../../../errors.ts';
+
+/** The native side of one engine; see native/addon.c. Connection numbers that it does not know are ignored. */
+export interface NativeEngine {
+  /** Set before anything else is called: receives `count` records, which event-records.ts reads. */
+  deliver: (count: number, records: ArrayBuffer) => void;
+  /** Duplicates the descriptor. Throws an error with the errno's name as `code`. */
+  listen(fd: number, listener: number): void;
+  stopAccepting(): void;
+  connect(conn: number, host: string, port: number): void;
+  reject(conn: number, reset: boolean): void;
+  close(conn: number): void;
+  size(): number;
+}
+
+export interface Addon {
+  /** Times in ms, 0 for off. */
+  readonly Engine: new (
+    connectTimeoutMs: number,
+    idleTimeoutMs: number,
+    halfCloseTimeoutMs: number,
+    maxConnections: number,
+  ) => NativeEngine;
+}
+
+export type LoadedAddon =
+  | { readonly addon: Addon; readonly reason: null }
+  | { readonly addon: null; readonly reason: string };
+
+/** `Debug` is the build with sanitizers, for tests. */
+export type AddonBuild = 'Release' | 'Debug';
+
+/** Loads what `npm ci` built, if it did. `reason`: for the operator. */
+export function loadAddon(build: AddonBuild = 'Release'): LoadedAddon {
+  if (process.platform !== 'linux') return { addon: null, reason: `it is for Linux, and this is ${process.platform}` };
+  const path = fileURLToPath(new URL(`../../../../build/${build}/edgeproxy_epoll.node`, import.meta.url));
+  try {
+    const addon: unknown = createRequire(import.meta.url)(path);
+    if (isAddon(addon)) return { addon, reason: null };
+    return { addon: null, reason: `${path} is not the native engine` };
+  } catch (error) {
+    const missing = (error as { code?: unknown } | null)?.code === 'MODULE_NOT_FOUND';
+    return { addon: null, reason: missing ? 'it is not built: npm ci does where a C compiler is' : messageOf(error) };
+  }
+}
+
+function isAddon(value: unknown): value is Addon {
+  return typeof (value as Partial<Addon> | null)?.Engine === 'function';
+}

@@ -1,0 +1,268 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "deliver.h"
+#include "dial.h"
+#include "engine.h"
+#include "loop.h"
+#include "sockets.h"
+
+#define NS_PER_MS 1e6
+
+/* The largest host text that is an IP literal, with a zone. */
+#define HOST_BYTES 80
+
+#define MIN_RECORDS 1024
+
+static void throw_errno(napi_env env, const char *what, int error) {
+  napi_value code = NULL, message = NULL, failure = NULL;
+  napi_create_string_utf8(env, uv_err_name(-error), NAPI_AUTO_LENGTH, &code);
+  napi_create_string_utf8(env, what, NAPI_AUTO_LENGTH, &message);
+  napi_create_error(env, code, message, &failure);
+  napi_throw(env, failure);
+}
+
+/* An ArrayBuffer that holds the batch. false: there is none; an exception is pending. */
+static bool make_records(engine *e) {
+  uint32_t wanted = e->batch.count;
+  /* A buffer that only an unusual batch needed is given up with the next usual one. */
+  bool oversized = e->records_capacity > 4 * MIN_RECORDS && wanted < e->records_capacity / 4;
+  if (e->records != NULL && wanted <= e->records_capacity && !oversized) return true;
+  uint32_t capacity = MIN_RECORDS;
+  while (capacity < wanted) capacity *= 2;
+  napi_value buffer;
+  void *data;
+  if (napi_create_arraybuffer(e->env, (size_t)capacity * sizeof(struct record), &data, &buffer) != napi_ok) return false;
+  if (e->records != NULL) napi_delete_reference(e->env, e->records);
+  e->records = NULL;
+  if (napi_create_reference(e->env, buffer, 1, &e->records) != napi_ok) return false;
+  e->records_data = data;
+  e->records_capacity = capacity;
+  return true;
+}
+
+static void report_exception(napi_env env) {
+  napi_value error;
+  bool pending = false;
+  if (napi_is_exception_pending(env, &pending) != napi_ok || !pending) return;
+  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
+}
+
+void deliver(engine *e) {
+  napi_env env = e->env;
+  napi_handle_scope scope;
+  if (e->closing || e->batch.count == 0 || napi_open_handle_scope(env, &scope) != napi_ok) return;
+  if (!make_records(e)) napi_fatal_error("edgeproxy", NAPI_AUTO_LENGTH, "no memory for events", NAPI_AUTO_LENGTH);
+  memcpy(e->records_data, e->batch.records, (size_t)e->batch.count * sizeof(struct record));
+  uint32_t count = e->batch.count;
+  /* Before the call: what it causes belongs to the next batch. */
+  batch_clear(&e->batch);
+
+  napi_value self, function, arguments[2], result;
+  if (napi_get_reference_value(env, e->self, &self) == napi_ok && self != NULL &&
+      napi_get_named_property(env, self, "deliver", &function) == napi_ok &&
+      napi_create_uint32(env, count, &arguments[0]) == napi_ok &&
+      napi_get_reference_value(env, e->records, &arguments[1]) == napi_ok)
+    napi_make_callback(env, e->async_context, self, function, 2, arguments, &result);
+  report_exception(env);
+  napi_close_handle_scope(env, scope);
+  if (!e->closing) loop_update_activity(e);
+}
+
+static void destroy(engine *e) {
+  listeners_free(&e->listeners);
+  table_free(&e->table);
+  buffers_free(&e->buffers);
+  batch_free(&e->batch);
+  free(e);
+}
+
+void engine_closed(engine *e) {
+  if (e->cleanup_hook != NULL) napi_remove_async_cleanup_hook(e->cleanup_hook);
+  e->cleanup_hook = NULL;
+  e->open_handles = -1;
+  if (!e->wrapped) destroy(e);
+}
+
+static void close_engine(engine *e) {
+  if (e->closing) return;
+  e->closing = true;
+  loop_close(e);
+}
+
+/* The thread ends: nothing of libuv's may be left in its loop. */
+static void on_cleanup(napi_async_cleanup_hook_handle handle, void *data) {
+  (void)handle;
+  close_engine(data);
+}
+
+/* JavaScript cannot reach the engine any more. */
+static void on_finalize(napi_env env, void *data, void *hint) {
+  (void)hint;
+  engine *e = data;
+  e->wrapped = false;
+  if (e->records != NULL) napi_delete_reference(env, e->records);
+  e->records = NULL;
+  if (e->async_context != NULL) napi_async_destroy(env, e->async_context);
+  e->async_context = NULL;
+  napi_delete_reference(env, e->self);
+  e->self = NULL;
+  if (e->open_handles == -1)
+    destroy(e);
+  else
+    close_engine(e);
+}
+
+/* The engine that a method was called on, and its arguments; NULL: an exception is pending. */
+static engine *enter(napi_env env, napi_callback_info info, size_t count, napi_value *arguments) {
+  napi_value self;
+  void *data = NULL;
+  size_t given = count;
+  if (napi_get_cb_info(env, info, &given, arguments, &self, NULL) != napi_ok || given < count ||
+      napi_unwrap(env, self, &data) != napi_ok) {
+    napi_throw_type_error(env, NULL, "not called as a method of an engine, with all its arguments");
+    return NULL;
+  }
+  engine *e = data;
+  e->now = uv_hrtime();
+  return e->closing ? NULL : e;
+}
+
+static connection *find(engine *e, napi_value value) {
+  uint32_t number = 0;
+  if (napi_get_value_uint32(e->env, value, &number) != napi_ok) return NULL;
+  return table_find(&e->table, number);
+}
+
+static napi_value method_listen(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  engine *e = enter(env, info, 2, arguments);
+  if (e == NULL) return NULL;
+  int32_t fd = -1, id = 0;
+  napi_get_value_int32(env, arguments[0], &fd);
+  napi_get_value_int32(env, arguments[1], &id);
+  int error = listener_add(e, fd, id);
+  loop_update_activity(e);
+  if (error != 0) throw_errno(env, "listen", error);
+  return NULL;
+}
+
+static napi_value method_stop(napi_env env, napi_callback_info info) {
+  engine *e = enter(env, info, 0, NULL);
+  if (e == NULL) return NULL;
+  listeners_stop(e);
+  loop_update_activity(e);
+  return NULL;
+}
+
+static napi_value method_connect(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  engine *e = enter(env, info, 3, arguments);
+  connection *c = e == NULL ? NULL : find(e, arguments[0]);
+  if (c == NULL) return NULL;
+  char host[HOST_BYTES];
+  size_t length = 0;
+  double port = 0;
+  struct sockaddr_storage to;
+  bool valid = napi_get_value_string_latin1(env, arguments[1], host, sizeof host, &length) == napi_ok &&
+               napi_get_value_double(env, arguments[2], &port) == napi_ok && length < sizeof host - 1 && port >= 1 &&
+               port <= 65535 && port == (uint16_t)port;
+  dial_start(e, c, &to, valid ? parse_endpoint(host, (uint16_t)port, &to) : 0);
+  return NULL;
+}
+
+static napi_value method_reject(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  engine *e = enter(env, info, 2, arguments);
+  connection *c = e == NULL ? NULL : find(e, arguments[0]);
+  bool reset = false;
+  if (c == NULL) return NULL;
+  napi_get_value_bool(env, arguments[1], &reset);
+  connection_reject(e, c, reset);
+  return NULL;
+}
+
+static napi_value method_close(napi_env env, napi_callback_info info) {
+  napi_value arguments[1];
+  engine *e = enter(env, info, 1, arguments);
+  connection *c = e == NULL ? NULL : find(e, arguments[0]);
+  if (c != NULL) connection_reset(e, c, REASON_DRAINED);
+  return NULL;
+}
+
+static napi_value method_size(napi_env env, napi_callback_info info) {
+  napi_value size = NULL;
+  engine *e = enter(env, info, 0, NULL);
+  if (e != NULL) napi_create_uint32(env, e->table.size, &size);
+  return size;
+}
+
+/* Times in ms; 0: off. */
+static uint64_t to_ns(double ms) {
+  return ms > 0 ? (uint64_t)(ms * NS_PER_MS) : 0;
+}
+
+static int start(engine *e, napi_env env, napi_value self) {
+  napi_value name;
+  uv_loop_t *loop;
+  e->env = env;
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return ENOTSUP;
+  if (!buffers_init(&e->buffers)) return ENOMEM;
+  e->listeners.reserve_fd = -1;
+  loop_init(e, loop);
+  /* No resource: with `self` as one, the context would keep it from being collected. */
+  if (napi_create_string_utf8(env, "edgeproxy", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_async_init(env, NULL, name, &e->async_context) != napi_ok ||
+      napi_add_async_cleanup_hook(env, on_cleanup, e, &e->cleanup_hook) != napi_ok ||
+      napi_wrap(env, self, e, on_finalize, NULL, &e->self) != napi_ok)
+    return ENOMEM;
+  e->wrapped = true;
+  return 0;
+}
+
+/* new Engine(connectTimeoutMs, idleTimeoutMs, halfCloseTimeoutMs, maxConnections) */
+static napi_value construct(napi_env env, napi_callback_info info) {
+  napi_value arguments[4], self;
+  size_t count = 4;
+  double numbers[4] = {0};
+  if (napi_get_cb_info(env, info, &count, arguments, &self, NULL) != napi_ok) return NULL;
+  for (size_t i = 0; i < 4; i++) {
+    if (i < count && napi_get_value_double(env, arguments[i], &numbers[i]) == napi_ok) continue;
+    napi_throw_type_error(env, NULL, "an engine takes four numbers");
+    return NULL;
+  }
+  engine *e = calloc(1, sizeof *e);
+  int error = ENOMEM;
+  if (e != NULL) {
+    e->connect_timeout = to_ns(numbers[0]);
+    e->idle_timeout = to_ns(numbers[1]);
+    e->half_close_timeout = to_ns(numbers[2]);
+    e->max_connections = numbers[3] >= MAX_CONNECTIONS ? MAX_CONNECTIONS : (uint32_t)numbers[3];
+    error = start(e, env, self);
+  }
+  if (error == 0) return self;
+  if (e != NULL && e->open_handles > 0)
+    close_engine(e);
+  else if (e != NULL)
+    destroy(e);
+  throw_errno(env, "the engine cannot start", error);
+  return NULL;
+}
+
+NAPI_MODULE_INIT() {
+  const napi_property_descriptor methods[] = {
+      {"listen", NULL, method_listen, NULL, NULL, NULL, napi_default_method, NULL},
+      {"stopAccepting", NULL, method_stop, NULL, NULL, NULL, napi_default_method, NULL},
+      {"connect", NULL, method_connect, NULL, NULL, NULL, napi_default_method, NULL},
+      {"reject", NULL, method_reject, NULL, NULL, NULL, napi_default_method, NULL},
+      {"close", NULL, method_close, NULL, NULL, NULL, napi_default_method, NULL},
+      {"size", NULL, method_size, NULL, NULL, NULL, napi_default_method, NULL},
+  };
+  napi_value class;
+  if (napi_define_class(env, "Engine", NAPI_AUTO_LENGTH, construct, NULL, sizeof methods / sizeof *methods, methods,
+                        &class) != napi_ok ||
+      napi_set_named_property(env, exports, "Engine", class) != napi_ok)
+    return NULL;
+  return exports;
+}

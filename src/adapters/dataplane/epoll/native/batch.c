@@ -1,0 +1,102 @@
+#include "batch.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+#include "loop.h"
+
+/* Records kept between batches: 64 KiB. */
+#define KEPT_CAPACITY 1024
+
+static const double NS_PER_MS = 1e6;
+
+void batch_free(struct batch *batch) {
+  free(batch->records);
+  memset(batch, 0, sizeof *batch);
+}
+
+void batch_clear(struct batch *batch) {
+  batch->count = 0;
+  if (batch->capacity > KEPT_CAPACITY) batch_free(batch);
+}
+
+/* The next record, zeroed. A connection adds four to one batch at most, so connections bound the batch. */
+static struct record *push(engine *e, enum record_type type) {
+  struct batch *batch = &e->batch;
+  if (batch->count == batch->capacity) {
+    uint32_t capacity = batch->capacity == 0 ? KEPT_CAPACITY : batch->capacity * 2;
+    struct record *records = realloc(batch->records, capacity * sizeof *records);
+    /* An event that is lost is a slot that is never given back. */
+    if (records == NULL)
+      napi_fatal_error("edgeproxy", NAPI_AUTO_LENGTH, "out of memory for events of connections", NAPI_AUTO_LENGTH);
+    batch->records = records;
+    batch->capacity = capacity;
+  }
+  if (batch->count == 0) loop_want_delivery(e);
+  struct record *record = &batch->records[batch->count++];
+  memset(record, 0, sizeof *record);
+  record->type = type;
+  return record;
+}
+
+static int write_ipv4(char *out, size_t size, const uint8_t *b) {
+  return snprintf(out, size, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);
+}
+
+/* As Node writes it: with the interface of a link-local address. */
+static int write_ipv6(char *out, size_t size, const struct sockaddr_in6 *from) {
+  if (inet_ntop(AF_INET6, &from->sin6_addr, out, (socklen_t)size) == NULL) return 0;
+  size_t length = strlen(out);
+  char name[IF_NAMESIZE];
+  if (!IN6_IS_ADDR_LINKLOCAL(&from->sin6_addr) || if_indextoname(from->sin6_scope_id, name) == NULL)
+    return (int)length;
+  if (length + 1 + strlen(name) >= size) return (int)length;
+  return (int)length + snprintf(out + length, size - length, "%%%s", name);
+}
+
+static void write_address(struct record *record, const struct sockaddr_storage *peer) {
+  char *out = record->u.text;
+  if (peer->ss_family == AF_INET)
+    record->text_length = write_ipv4(out, RECORD_TEXT, (const uint8_t *)&((const struct sockaddr_in *)peer)->sin_addr);
+  else if (peer->ss_family == AF_INET6)
+    record->text_length = write_ipv6(out, RECORD_TEXT, (const struct sockaddr_in6 *)peer);
+}
+
+void tell_accepted(engine *e, const connection *c, int32_t listener, const struct sockaddr_storage *peer) {
+  struct record *record = push(e, RECORD_ACCEPTED);
+  record->conn = (int32_t)c->number;
+  record->code = listener;
+  write_address(record, peer);
+}
+
+void tell_refused(engine *e, int32_t listener, const struct sockaddr_storage *peer) {
+  struct record *record = push(e, RECORD_REFUSED);
+  record->code = listener;
+  write_address(record, peer);
+}
+
+void tell_connected(engine *e, const connection *c) {
+  struct record *record = push(e, RECORD_CONNECTED);
+  record->conn = (int32_t)c->number;
+  record->u.numbers[0] = (double)(e->now - c->dialled_at) / NS_PER_MS;
+}
+
+void tell_connect_failed(engine *e, const connection *c, int error) {
+  struct record *record = push(e, RECORD_CONNECT_FAILED);
+  record->conn = (int32_t)c->number;
+  record->code = error;
+}
+
+void tell_closed(engine *e, const connection *c, enum close_reason reason) {
+  struct record *record = push(e, RECORD_CLOSED);
+  record->conn = (int32_t)c->number;
+  record->code = reason;
+  record->u.numbers[0] = (double)(e->now - c->accepted_at) / NS_PER_MS;
+  record->u.numbers[1] = (double)c->sides[CLIENT].bytes;
+  record->u.numbers[2] = (double)c->sides[BACKEND].bytes;
+}

@@ -1,0 +1,63 @@
+#ifndef EDGEPROXY_BATCH_H
+#define EDGEPROXY_BATCH_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct engine;
+struct connection;
+
+/* The numbers are those of event-records.ts. */
+enum record_type {
+  RECORD_ACCEPTED = 1,
+  RECORD_CONNECTED = 2,
+  RECORD_CONNECT_FAILED = 3,
+  RECORD_CLOSED = 4,
+  RECORD_REFUSED = 5,
+};
+
+enum close_reason {
+  REASON_FINISHED = 0,
+  REASON_CLIENT_RESET = 1,
+  REASON_BACKEND_RESET = 2,
+  REASON_IDLE_TIMEOUT = 3,
+  REASON_HALF_CLOSE_TIMEOUT = 4,
+  REASON_DRAINED = 5,
+  REASON_REJECTED = 6,
+};
+
+#define RECORD_TEXT 48
+
+/* One event, as JavaScript reads it from an ArrayBuffer. */
+struct record {
+  int32_t type;
+  int32_t conn;
+  /* accepted, refused: the listener; connectFailed: the errno; closed: the reason */
+  int32_t code;
+  int32_t text_length;
+  union {
+    char text[RECORD_TEXT];
+    /* connected: ms of the dial; closed: ms, bytes to the backend, bytes to the client */
+    double numbers[RECORD_TEXT / sizeof(double)];
+  } u;
+};
+_Static_assert(sizeof(struct record) == 64, "event-records.ts reads records of 64 bytes");
+
+/* What happened since the last delivery. */
+struct batch {
+  struct record *records;
+  uint32_t count;
+  uint32_t capacity;
+};
+
+void batch_free(struct batch *batch);
+/* After a delivery: forgets the events, and memory that only an unusual batch needed. */
+void batch_clear(struct batch *batch);
+
+void tell_accepted(struct engine *e, const struct connection *c, int32_t listener, const struct sockaddr_storage *peer);
+void tell_refused(struct engine *e, int32_t listener, const struct sockaddr_storage *peer);
+void tell_connected(struct engine *e, const struct connection *c);
+void tell_connect_failed(struct engine *e, const struct connection *c, int error);
+void tell_closed(struct engine *e, const struct connection *c, enum close_reason reason);
+
+#endif

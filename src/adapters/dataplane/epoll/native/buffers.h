@@ -1,0 +1,38 @@
+#ifndef EDGEPROXY_BUFFERS_H
+#define EDGEPROXY_BUFFERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Bytes that one read takes at most. */
+#define SCRATCH_BYTES (64 * 1024)
+
+/* Bytes that wait for a slow peer: `data[offset .. offset + length)`. */
+struct chunk {
+  uint32_t capacity;
+  uint32_t offset;
+  uint32_t length;
+  struct chunk *next;
+  char data[];
+};
+
+/*
+ * All sockets read into one scratch buffer, and what was read goes out before the next read. Only what the other side's
+ * kernel does not take is kept, so a direction owns memory only while its reader is slow: one chunk.
+ */
+struct buffers {
+  struct chunk *scratch;
+  /* Chunks of SCRATCH_BYTES for the next one that waits. */
+  struct chunk *spare;
+  uint32_t spare_count;
+};
+
+/* false: out of memory. */
+bool buffers_init(struct buffers *buffers);
+void buffers_free(struct buffers *buffers);
+
+/* Keeps `length` bytes at `offset` of the scratch buffer, which is another one then perhaps. NULL: out of memory. */
+struct chunk *buffers_keep(struct buffers *buffers, uint32_t offset, uint32_t length);
+void buffers_release(struct buffers *buffers, struct chunk *chunk);
+
+#endif

@@ -1,0 +1,77 @@
+#include "connection.h"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "dial.h"
+#include "engine.h"
+#include "loop.h"
+#include "sockets.h"
+
+bool connection_open(engine *e, int fd, int32_t listener, const struct sockaddr_storage *peer) {
+  connection *c = table_take(&e->table);
+  if (c == NULL) return false;
+  c->state = STATE_WAITING;
+  c->accepted_at = e->now;
+  c->sides[CLIENT].fd = fd;
+  c->sides[BACKEND].fd = -1;
+  /* Both are inherited from the listening socket. */
+  c->sides[CLIENT].no_delay = true;
+  c->sides[CLIENT].keepalive_times = true;
+  tell_accepted(e, c, listener, peer);
+  loop_want_scan(e);
+  return true;
+}
+
+/* All descriptors are closed when this is told. */
+static void over(engine *e, connection *c, enum close_reason reason) {
+  if (c->state == STATE_DIALLING) dial_forget(e, c);
+  for (int i = 0; i < 2; i++) {
+    struct side *side = &c->sides[i];
+    if (side->waiting != NULL) buffers_release(&e->buffers, side->waiting);
+  }
+  tell_closed(e, c, reason);
+  table_give_back(&e->table, c);
+}
+
+void connection_finish(engine *e, connection *c, enum close_reason reason) {
+  for (int i = 0; i < 2; i++) {
+    /* A peer for which bytes are left must not take what it has for the whole. */
+    if (c->sides[!i].waiting != NULL)
+      close_with_reset(c->sides[i].fd);
+    else
+      close(c->sides[i].fd);
+  }
+  over(e, c, reason);
+}
+
+void connection_reset(engine *e, connection *c, enum close_reason reason) {
+  for (int i = 0; i < 2; i++)
+    if (c->sides[i].fd >= 0) close_with_reset(c->sides[i].fd);
+  over(e, c, reason);
+}
+
+void connection_failed(engine *e, connection *c, int side) {
+  connection_reset(e, c, side == CLIENT ? REASON_CLIENT_RESET : REASON_BACKEND_RESET);
+}
+
+void connection_reject(engine *e, connection *c, bool reset) {
+  if (c->state != STATE_WAITING) return;
+  if (reset)
+    close_with_reset(c->sides[CLIENT].fd);
+  else
+    close_with_end(c->sides[CLIENT].fd, &e->buffers);
+  over(e, c, REASON_REJECTED);
+}
+
+bool side_watch(engine *e, connection *c, int side, bool also_writable) {
+  struct side *s = &c->sides[side];
+  uint32_t events = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLET;
+  /* Once wanted, always watched: an edge comes only after a write that was not taken, so it costs nothing. */
+  events |= (s->watched & EPOLLOUT) | (also_writable ? EPOLLOUT : 0);
+  struct epoll_event event = {.events = events, .data.u64 = event_tag(c->number, side)};
+  int operation = s->watched == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+  if (epoll_ctl(e->epoll_fd, operation, s->fd, &event) != 0) return false;
+  s->watched = events;
+  return true;
+}

@@ -1,0 +1,82 @@
+#ifndef EDGEPROXY_CONNECTION_H
+#define EDGEPROXY_CONNECTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "batch.h"
+
+struct engine;
+struct chunk;
+
+enum state {
+  STATE_FREE = 0,
+  /* accepted, or its last dial failed */
+  STATE_WAITING,
+  STATE_DIALLING,
+  /* bytes flow */
+  STATE_OPEN,
+};
+
+enum { CLIENT = 0, BACKEND = 1 };
+
+/* One socket, and the direction that comes in by it. */
+struct side {
+  /* -1: none */
+  int fd;
+  /* What epoll watches it for; 0: it does not. */
+  uint32_t watched;
+  /* Bytes that were read here and handed to the other side's socket. */
+  uint64_t bytes;
+  /* Bytes that were read here and wait for the other side; nothing is read meanwhile. */
+  struct chunk *waiting;
+  /* There may be something to read: an edge was seen and has not been read to its end. */
+  bool readable;
+  /* The peer's end, or a failure, is in the kernel's queue, behind what is still to be read. */
+  bool hung_up;
+  /* The peer reset, or vanished. */
+  bool failed;
+  /* A read may stop short at urgent data, so a short read does not mean that there is no more. */
+  bool urgent;
+  /* The peer's end was read. */
+  bool ended;
+  bool no_delay;
+  /* Something was sent to it. */
+  bool written;
+  /* Its keepalive times are set. */
+  bool keepalive_times;
+};
+
+/* One client and its backend, from `accepted` to `closed`. */
+typedef struct connection {
+  uint32_t number;
+  uint8_t state;
+  /* Neighbours among the dials, as numbers; of a free slot, `next` is the free list's. */
+  uint32_t previous;
+  uint32_t next;
+  /* ns */
+  uint64_t accepted_at;
+  uint64_t dialled_at;
+  /* When bytes moved last, or an end came. */
+  uint64_t active_at;
+  struct side sides[2];
+} connection;
+
+/* A client that was accepted becomes a connection. false: out of memory, or all numbers are used. */
+bool connection_open(struct engine *e, int fd, int32_t listener, const struct sockaddr_storage *peer);
+
+/* Closes both sides of an open connection: an end to a peer that got all there was, and what the kernel has is still
+ * sent; a reset to one for which bytes are left. */
+void connection_finish(struct engine *e, connection *c, enum close_reason reason);
+/* Resets both sides. */
+void connection_reset(struct engine *e, connection *c, enum close_reason reason);
+/* Resets both sides, because that one failed. */
+void connection_failed(struct engine *e, connection *c, int side);
+/* Turns a client away that is neither dialling nor open. */
+void connection_reject(struct engine *e, connection *c, bool reset);
+
+/* Watches a side for what can be read, from now on, and when a write was not taken for that too. Looks again at one
+ * that is watched already. false: the kernel refused. */
+bool side_watch(struct engine *e, connection *c, int side, bool also_writable);
+
+#endif

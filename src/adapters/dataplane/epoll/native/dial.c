@@ -1,0 +1,112 @@
+#include "dial.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "engine.h"
+#include "loop.h"
+#include "relay.h"
+#include "sockets.h"
+
+static void enqueue(engine *e, connection *c) {
+  struct dial_queue *dials = &e->dials;
+  c->previous = dials->last;
+  c->next = 0;
+  if (dials->last == 0) {
+    dials->first = c->number;
+    loop_want_dial_timer(e, c->dialled_at + e->connect_timeout);
+  } else {
+    table_find(&e->table, dials->last)->next = c->number;
+  }
+  dials->last = c->number;
+}
+
+void dial_forget(engine *e, connection *c) {
+  struct dial_queue *dials = &e->dials;
+  if (c->previous == 0)
+    dials->first = c->next;
+  else
+    table_find(&e->table, c->previous)->next = c->next;
+  if (c->next == 0)
+    dials->last = c->previous;
+  else
+    table_find(&e->table, c->next)->previous = c->previous;
+  c->previous = c->next = 0;
+}
+
+static void fail(engine *e, connection *c, int error) {
+  struct side *backend = &c->sides[BACKEND];
+  if (c->state == STATE_DIALLING) dial_forget(e, c);
+  if (backend->fd >= 0) close(backend->fd);
+  *backend = (struct side){.fd = -1};
+  c->state = STATE_WAITING;
+  tell_connect_failed(e, c, error);
+}
+
+static void connected(engine *e, connection *c) {
+  c->state = STATE_OPEN;
+  set_keepalive(c->sides[BACKEND].fd);
+  c->active_at = e->now;
+  tell_connected(e, c);
+  relay_start(e, c);
+}
+
+void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, socklen_t length) {
+  if (c->state != STATE_WAITING) return;
+  c->dialled_at = e->now;
+  if (length == 0) {
+    fail(e, c, EINVAL);
+    return;
+  }
+  struct side *backend = &c->sides[BACKEND];
+  *backend = (struct side){.fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  if (backend->fd < 0 ||
+      (connect(backend->fd, (const struct sockaddr *)to, length) != 0 && errno != EINPROGRESS && errno != EINTR)) {
+    fail(e, c, errno);
+    return;
+  }
+  /* A backend on this machine has answered by now: that saves a turn of the loop, and to watch for it. */
+  if (is_connected(backend->fd)) {
+    e->now = uv_hrtime();
+    connected(e, c);
+    return;
+  }
+  c->state = STATE_DIALLING;
+  enqueue(e, c);
+  if (!side_watch(e, c, BACKEND, true)) fail(e, c, errno);
+}
+
+void dial_ready(engine *e, connection *c, uint32_t events) {
+  int error = 0;
+  if (events & (EPOLLERR | EPOLLHUP)) {
+    socklen_t length = sizeof error;
+    if (getsockopt(c->sides[BACKEND].fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
+    /* It was connected and closed in between, which its reader finds out. */
+    if (error == 0 && !(events & EPOLLOUT)) error = ECONNABORTED;
+  } else if (!(events & EPOLLOUT)) {
+    return;
+  }
+  if (error != 0) {
+    fail(e, c, error);
+    return;
+  }
+  dial_forget(e, c);
+  /* This edge may have told of more than the connection. */
+  c->sides[BACKEND].readable = (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0;
+  c->sides[BACKEND].hung_up = (events & (EPOLLRDHUP | EPOLLHUP)) != 0;
+  c->sides[BACKEND].urgent = (events & EPOLLPRI) != 0;
+  connected(e, c);
+}
+
+void dials_expire(engine *e) {
+  while (e->dials.first != 0) {
+    connection *c = table_find(&e->table, e->dials.first);
+    uint64_t deadline = c->dialled_at + e->connect_timeout;
+    if (deadline > e->now) {
+      loop_want_dial_timer(e, deadline);
+      return;
+    }
+    fail(e, c, ETIMEDOUT);
+  }
+}

@@ -1,0 +1,64 @@
+#ifndef EDGEPROXY_ENGINE_H
+#define EDGEPROXY_ENGINE_H
+
+#include <node_api.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "batch.h"
+#include "buffers.h"
+#include "connection.h"
+#include "dial.h"
+#include "listener.h"
+#include "table.h"
+
+/*
+ * One engine: an epoll instance of its own, nested in the loop of the thread that made it. Everything runs on that
+ * thread. It holds sockets and moves bytes; whatever has to be decided is told to JavaScript, which answers by commands.
+ */
+typedef struct engine {
+  /* -1 while there is nothing to do: an engine has descriptors only while it serves. */
+  int epoll_fd;
+  /* ns of the monotonic clock, taken once for every batch of sockets that are ready, and at every command. */
+  uint64_t now;
+
+  /* In ns; 0 of the latter two: off. */
+  uint64_t connect_timeout;
+  uint64_t idle_timeout;
+  uint64_t half_close_timeout;
+  uint32_t max_connections;
+
+  struct table table;
+  struct buffers buffers;
+  struct batch batch;
+  struct listeners listeners;
+  struct dial_queue dials;
+  /* Where the once-a-second look for connections without keepalive times goes on. */
+  uint32_t keepalive_from;
+
+  /* Lives and dies with `epoll_fd`. */
+  uv_poll_t *poll;
+  uv_check_t check;
+  uv_idle_t idle;
+  uv_timer_t dial_timer;
+  uv_timer_t scan_timer;
+  /* Handles that libuv has not closed yet. */
+  int open_handles;
+  bool closing;
+
+  napi_env env;
+  napi_async_context async_context;
+  napi_async_cleanup_hook_handle cleanup_hook;
+  /* The JavaScript object; strong while there is anything that it may be told of, so that it is not collected before. */
+  napi_ref self;
+  bool self_is_strong;
+  /* JavaScript can still reach this engine. */
+  bool wrapped;
+  /* What the records of a batch are copied to, of `records_capacity` records. */
+  napi_ref records;
+  uint8_t *records_data;
+  uint32_t records_capacity;
+} engine;
+
+#endif

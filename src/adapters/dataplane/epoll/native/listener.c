@@ -1,0 +1,183 @@
+#include "listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "engine.h"
+#include "loop.h"
+#include "sockets.h"
+
+/* Clients that the kernel queues; it takes the smaller of this and `net.core.somaxconn`. */
+#define BACKLOG 4096
+
+/* Clients accepted from one listening socket in one turn of the loop. */
+#define ACCEPT_BATCH 64
+
+#define MAX_LISTENERS 1024
+
+static int open_reserve(void) {
+  return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+void listeners_free(struct listeners *listeners) {
+  free(listeners->list);
+}
+
+void listeners_release(engine *e) {
+  if (e->listeners.reserve_fd >= 0) close(e->listeners.reserve_fd);
+  e->listeners.reserve_fd = -1;
+}
+
+static int watch(engine *e, uint32_t index) {
+  /* Level-triggered, for what is left after a batch. EPOLLEXCLUSIVE would change nothing: a nested epoll instance never
+   * counts as the one waiter that was woken. */
+  struct epoll_event event = {.events = EPOLLIN, .data.u64 = listener_tag(index)};
+  return epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, e->listeners.list[index].fd, &event) == 0 ? 0 : errno;
+}
+
+static int make_room(struct listeners *listeners) {
+  if (listeners->count < listeners->capacity) return 0;
+  if (listeners->capacity >= MAX_LISTENERS) return ENOSPC;
+  uint32_t capacity = listeners->capacity == 0 ? 4 : listeners->capacity * 2;
+  struct listener *list = realloc(listeners->list, capacity * sizeof *list);
+  if (list == NULL) return ENOMEM;
+  listeners->list = list;
+  listeners->capacity = capacity;
+  return 0;
+}
+
+int listener_add(engine *e, int fd, int32_t id) {
+  struct listeners *listeners = &e->listeners;
+  int error = make_room(listeners);
+  if (error == 0) error = loop_open(e);
+  if (error != 0) return error;
+  if (listeners->reserve_fd < 0) listeners->reserve_fd = open_reserve();
+  if (listeners->reserve_fd < 0) return errno;
+  int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) return errno;
+  int flags = fcntl(copy, F_GETFL);
+  /* Inherited by every socket that is accepted from it. */
+  set_no_delay(copy);
+  set_keepalive(copy);
+  set_keepalive_times(copy);
+  if (flags < 0 || fcntl(copy, F_SETFL, flags | O_NONBLOCK) != 0 || listen(copy, BACKLOG) != 0) {
+    error = errno;
+  } else {
+    listeners->list[listeners->count] = (struct listener){.fd = copy, .id = id};
+    error = watch(e, listeners->count);
+  }
+  if (error != 0) {
+    close(copy);
+    return error;
+  }
+  listeners->count++;
+  return 0;
+}
+
+void listeners_stop(engine *e) {
+  for (uint32_t i = 0; i < e->listeners.count; i++) {
+    struct listener *listener = &e->listeners.list[i];
+    /* The socket stays open in other processes, and epoll would go on watching it. */
+    if (!listener->paused) (void)epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
+    close(listener->fd);
+  }
+  e->listeners.count = 0;
+  e->listeners.paused = 0;
+}
+
+static void pause_accepting(engine *e, struct listener *listener) {
+  (void)epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
+  listener->paused = true;
+  e->listeners.paused++;
+  loop_want_scan(e);
+}
+
+void listeners_resume(engine *e) {
+  struct listeners *listeners = &e->listeners;
+  if (listeners->reserve_fd < 0) listeners->reserve_fd = open_reserve();
+  for (uint32_t i = 0; i < listeners->count; i++) {
+    struct listener *listener = &listeners->list[i];
+    if (!listener->paused || watch(e, i) != 0) continue;
+    listener->paused = false;
+    listeners->paused--;
+  }
+}
+
+static int next_client(const struct listener *listener, struct sockaddr_storage *peer) {
+  socklen_t length = sizeof *peer;
+  return accept4(listener->fd, (struct sockaddr *)peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+static void refuse(engine *e, const struct listener *listener, int fd, const struct sockaddr_storage *peer) {
+  close_with_end(fd, &e->buffers);
+  tell_refused(e, listener->id, peer);
+}
+
+/* What one client's failed accept means for the next one. */
+enum after_failure { NONE_WAITS, TRY_NEXT, OUT_OF_DESCRIPTORS, OUT_OF_RESOURCES };
+
+static enum after_failure after(int error) {
+  switch (error) {
+    case EAGAIN:
+      return NONE_WAITS;
+    /* Told also when nobody waits: the kernel looks for a descriptor first. */
+    case EMFILE:
+    case ENFILE:
+      return OUT_OF_DESCRIPTORS;
+    /* accept(2): what befell the client in the queue is told here, and is no reason to stop. */
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+    case ETIMEDOUT:
+      return TRY_NEXT;
+    default:
+      return OUT_OF_RESOURCES;
+  }
+}
+
+/* There is no descriptor for the next client, if there is one: gives it the reserved one for a moment. */
+static enum after_failure refuse_with_reserve(engine *e, const struct listener *listener) {
+  struct listeners *listeners = &e->listeners;
+  if (listeners->reserve_fd < 0) return OUT_OF_RESOURCES;
+  close(listeners->reserve_fd);
+  struct sockaddr_storage peer;
+  int fd = next_client(listener, &peer);
+  enum after_failure then = fd >= 0 ? TRY_NEXT : after(errno);
+  if (fd >= 0) refuse(e, listener, fd, &peer);
+  listeners->reserve_fd = open_reserve();
+  /* Another thread, or with ENFILE another process, was quicker. */
+  return listeners->reserve_fd < 0 || then == OUT_OF_DESCRIPTORS ? OUT_OF_RESOURCES : then;
+}
+
+void listener_accept(engine *e, uint32_t index) {
+  if (index >= e->listeners.count) return;
+  struct listener *listener = &e->listeners.list[index];
+  for (int i = 0; i < ACCEPT_BATCH; i++) {
+    struct sockaddr_storage peer;
+    int fd = next_client(listener, &peer);
+    if (fd >= 0) {
+      if (e->table.size >= e->max_connections || !connection_open(e, fd, listener->id, &peer))
+        refuse(e, listener, fd, &peer);
+      continue;
+    }
+    enum after_failure then = after(errno);
+    if (then == OUT_OF_DESCRIPTORS) then = refuse_with_reserve(e, listener);
+    if (then == NONE_WAITS) return;
+    if (then == TRY_NEXT) continue;
+    pause_accepting(e, listener);
+    return;
+  }
+}

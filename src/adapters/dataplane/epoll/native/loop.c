@@ -1,0 +1,172 @@
+#include "loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "deliver.h"
+#include "dial.h"
+#include "engine.h"
+#include "relay.h"
+#include "timers.h"
+
+/* Sockets that are served in one turn of the loop; the rest is ready in the next. */
+#define READY_PER_TURN 512
+
+#define SCAN_MS 1000
+#define NS_PER_MS 1000000ull
+
+static void dispatch(engine *e, const struct epoll_event *event) {
+  uint64_t tag = event->data.u64;
+  if (tag & LISTENER_TAG) {
+    listener_accept(e, (uint32_t)tag);
+    return;
+  }
+  /* An event that was fetched together with the one that ended its connection finds nothing. */
+  connection *c = table_find(&e->table, (uint32_t)tag);
+  if (c == NULL) return;
+  int side = (int)((tag >> 32) & 1);
+  if (c->state == STATE_OPEN)
+    relay_ready(e, c, side, event->events);
+  else if (c->state == STATE_DIALLING && side == BACKEND)
+    dial_ready(e, c, event->events);
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events) {
+  (void)status;
+  (void)events;
+  engine *e = handle->data;
+  struct epoll_event ready[READY_PER_TURN];
+  int count = epoll_wait(e->epoll_fd, ready, READY_PER_TURN, 0);
+  e->now = uv_hrtime();
+  for (int i = 0; i < count; i++) dispatch(e, &ready[i]);
+}
+
+/* Runs after the poll phase, when every socket that was ready has been served, so a turn makes one batch. */
+static void on_check(uv_check_t *handle) {
+  engine *e = handle->data;
+  uv_check_stop(&e->check);
+  uv_idle_stop(&e->idle);
+  deliver(e);
+}
+
+/* Exists so that the loop does not wait for sockets while there is something to tell. */
+static void on_idle(uv_idle_t *handle) {
+  (void)handle;
+}
+
+static void on_dial_timer(uv_timer_t *handle) {
+  engine *e = handle->data;
+  e->now = uv_hrtime();
+  dials_expire(e);
+}
+
+static void on_scan_timer(uv_timer_t *handle) {
+  engine *e = handle->data;
+  e->now = uv_hrtime();
+  scan(e);
+  if (e->table.size == 0 && e->listeners.paused == 0) uv_timer_stop(&e->scan_timer);
+}
+
+void loop_init(engine *e, uv_loop_t *loop) {
+  e->epoll_fd = -1;
+  /* These only put the handle into a list. */
+  uv_check_init(loop, &e->check);
+  uv_idle_init(loop, &e->idle);
+  uv_timer_init(loop, &e->dial_timer);
+  uv_timer_init(loop, &e->scan_timer);
+  e->open_handles = 4;
+  e->check.data = e->idle.data = e->dial_timer.data = e->scan_timer.data = e;
+  uv_unref((uv_handle_t *)&e->check);
+  uv_unref((uv_handle_t *)&e->dial_timer);
+  uv_unref((uv_handle_t *)&e->scan_timer);
+}
+
+static void on_closed(uv_handle_t *handle) {
+  engine *e = handle->data;
+  if (--e->open_handles == 0) engine_closed(e);
+}
+
+static void on_poll_closed(uv_handle_t *handle) {
+  engine *e = handle->data;
+  free(handle);
+  if (--e->open_handles == 0) engine_closed(e);
+}
+
+static void shut(engine *e) {
+  if (e->epoll_fd < 0) return;
+  uv_close((uv_handle_t *)e->poll, on_poll_closed);
+  close(e->epoll_fd);
+  e->poll = NULL;
+  e->epoll_fd = -1;
+}
+
+int loop_open(engine *e) {
+  if (e->epoll_fd >= 0) return 0;
+  uv_poll_t *poll = malloc(sizeof *poll);
+  if (poll == NULL) return ENOMEM;
+  int fd = epoll_create1(EPOLL_CLOEXEC);
+  int error = fd < 0 ? errno : -uv_poll_init(e->check.loop, poll, fd);
+  if (error != 0) {
+    if (fd >= 0) close(fd);
+    free(poll);
+    return error;
+  }
+  poll->data = e;
+  e->poll = poll;
+  e->epoll_fd = fd;
+  e->open_handles++;
+  error = -uv_poll_start(poll, UV_READABLE, on_poll);
+  if (error != 0) shut(e);
+  return error;
+}
+
+void loop_close(engine *e) {
+  listeners_stop(e);
+  uint32_t slots = table_slots(&e->table);
+  for (uint32_t i = 0; i < slots; i++) {
+    connection *c = table_at(&e->table, i);
+    if (c != NULL) connection_reset(e, c, REASON_DRAINED);
+  }
+  shut(e);
+  listeners_release(e);
+  uv_close((uv_handle_t *)&e->check, on_closed);
+  uv_close((uv_handle_t *)&e->idle, on_closed);
+  uv_close((uv_handle_t *)&e->dial_timer, on_closed);
+  uv_close((uv_handle_t *)&e->scan_timer, on_closed);
+}
+
+void loop_want_delivery(engine *e) {
+  if (e->closing) return;
+  uv_check_start(&e->check, on_check);
+  uv_idle_start(&e->idle, on_idle);
+}
+
+void loop_want_scan(engine *e) {
+  if (e->closing || uv_is_active((uv_handle_t *)&e->scan_timer)) return;
+  uv_timer_start(&e->scan_timer, on_scan_timer, SCAN_MS, SCAN_MS);
+}
+
+void loop_want_dial_timer(engine *e, uint64_t deadline) {
+  /* One that runs already is early, never late: it looks and sets itself again. */
+  if (e->closing || uv_is_active((uv_handle_t *)&e->dial_timer)) return;
+  uint64_t now = uv_hrtime();
+  uint64_t wait = deadline > now ? (deadline - now + NS_PER_MS - 1) / NS_PER_MS : 0;
+  uv_timer_start(&e->dial_timer, on_dial_timer, wait, 0);
+}
+
+void loop_update_activity(engine *e) {
+  bool active = e->listeners.count > 0 || e->table.size > 0 || e->batch.count > 0;
+  if (!active) {
+    shut(e);
+    listeners_release(e);
+  }
+  if (active == e->self_is_strong) return;
+  e->self_is_strong = active;
+  if (active)
+    napi_reference_ref(e->env, e->self, NULL);
+  else
+    napi_reference_unref(e->env, e->self, NULL);
+}

@@ -1,0 +1,13 @@
+#ifndef EDGEPROXY_RELAY_H
+#define EDGEPROXY_RELAY_H
+
+#include <stdint.h>
+
+#include "connection.h"
+
+/* Bytes may flow: a connection has become open. It may be over when this returns. */
+void relay_start(struct engine *e, connection *c);
+/* A side of an open connection has something to tell, by its epoll `events`. It may be over when this returns. */
+void relay_ready(struct engine *e, connection *c, int side, uint32_t events);
+
+#endif

@@ -1,0 +1,28 @@
+#ifndef EDGEPROXY_SOCKETS_H
+#define EDGEPROXY_SOCKETS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct buffers;
+
+/* Sends small segments at once instead of waiting for the peer's acknowledgements. */
+void set_no_delay(int fd);
+/* The kernel asks a silent peer whether it is there: by its own settings, which may be after hours. */
+void set_keepalive(int fd);
+/* It asks after 60 seconds of silence, and ten seconds later the peer is gone. */
+void set_keepalive_times(int fd);
+
+/* RST to the peer, when it has not had both ends. */
+void close_with_reset(int fd);
+/* FIN to the peer, also when it has sent something that nobody read. Uses the scratch buffer. */
+void close_with_end(int fd, struct buffers *buffers);
+
+/* Reads an IP literal. 0: it is none. */
+socklen_t parse_endpoint(const char *host, uint16_t port, struct sockaddr_storage *out);
+
+/* A connect that was under way has succeeded. */
+bool is_connected(int fd);
+
+#endif

@@ -1,0 +1,56 @@
+import t from 'tap';
+import { EventRecords } from '../../../../src/adapters/dataplane/epoll/event-records.ts';
+
+interface Fields {
+  readonly type: number;
+  readonly conn?: number;
+  readonly code?: number;
+  readonly text?: string;
+  readonly numbers?: readonly number[];
+}
+
+/** A buffer as native/batch.c fills it. */
+function written(...records: readonly Fields[]): ArrayBuffer {
+  const buffer = new ArrayBuffer(records.length * 64);
+  const view = new DataView(buffer);
+  records.forEach(({ type, conn = 0, code = 0, text = '', numbers = [] }, index) => {
+    const at = index * 64;
+    [type, conn, code, text.length].forEach((value, i) => void view.setInt32(at + 4 * i, value, true));
+    Buffer.from(buffer, at + 16).write(text, 'latin1');
+    numbers.forEach((value, i) => void view.setFloat64(at + 16 + 8 * i, value, true));
+  });
+  return buffer;
+}
+
+t.test('every kind of event', async (t) => {
+  const buffer = written(
+    { type: 1, conn: 5, code: 2, text: '10.0.0.1' },
+    { type: 2, conn: 5, numbers: [1.25] },
+    { type: 3, conn: 6, code: 111 },
+    { type: 4, conn: 5, code: 4, numbers: [12.5, 2 ** 40, 7] },
+    { type: 5, code: 1, text: 'fe80::1%eth0' },
+  );
+  t.same(new EventRecords().read(5, buffer), [
+    { type: 'accepted', conn: 5, listener: 2, address: '10.0.0.1' },
+    { type: 'connected', conn: 5, rttMs: 1.25 },
+    { type: 'connectFailed', conn: 6, code: 'ECONNREFUSED' },
+    {
+      type: 'closed',
+      conn: 5,
+      reason: 'half_close_timeout',
+      bytesToBackend: 2 ** 40,
+      bytesToClient: 7,
+      durationMs: 12.5,
+    },
+    { type: 'refused', listener: 1, address: 'fe80::1%eth0' },
+  ]);
+});
+
+t.test('only as many as were written, and of the buffer that is given', async (t) => {
+  const records = new EventRecords();
+  const first = written({ type: 2, conn: 1, numbers: [1] }, { type: 2, conn: 2, numbers: [2] });
+  t.same(records.read(1, first), [{ type: 'connected', conn: 1, rttMs: 1 }]);
+  const larger = written({ type: 2, conn: 3, numbers: [3] });
+  t.same(records.read(1, larger), [{ type: 'connected', conn: 3, rttMs: 3 }]);
+  t.same(records.read(2, first).length, 2);
+});
