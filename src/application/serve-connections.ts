@@ -1,5 +1,6 @@
 // Runs in: worker
 import type { RefusalReason } from '../domain/entities.ts';
+import { NumberMap } from '../domain/number-map.ts';
 import type { BackendPicker, ClosedReport, PickAnswer } from './ports/backend-picker.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Conn, DataPlane, DataPlaneEvent } from './ports/data-plane.ts';
@@ -40,7 +41,7 @@ interface Connection {
 export class ServeConnections {
   readonly #options: ServeOptions;
   readonly #dataPlane: DataPlane;
-  readonly #connections = new Map<Conn, Connection>();
+  readonly #connections = new NumberMap<Connection>();
   #lastSeq = 0;
   /** Connections that are over while their pick is under way: what the answer calls for is still to be reported. */
   #unanswered = 0;
@@ -68,8 +69,8 @@ export class ServeConnections {
 
   /** Resets every connection that is left. Returns how many. */
   cutAll(): number {
-    const cut = [...this.#connections.keys()];
-    for (const conn of cut) this.#dataPlane.close(conn);
+    const cut = this.#connections.entries();
+    for (const [conn] of cut) this.#dataPlane.close(conn);
     return cut.length;
   }
 
@@ -153,9 +154,8 @@ export class ServeConnections {
   }
 
   #closed(event: Closed): void {
-    const connection = this.#connections.get(event.conn);
+    const connection = this.#connections.delete(event.conn);
     if (connection === undefined) return;
-    this.#connections.delete(event.conn);
     connection.over = event;
     if (connection.refused !== null) this.#reportUnserved(connection, event, connection.refused);
     else if (connection.seq !== 0) this.#options.picker.closed(connection.seq, closedReport(connection, event));

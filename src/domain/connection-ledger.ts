@@ -1,3 +1,5 @@
+import { NumberMap } from './number-map.ts';
+
 /** One slot of one backend, held for one attempt of one connection. */
 export interface Lease {
   readonly backendId: string;
@@ -11,7 +13,7 @@ export interface Lease {
  * dead worker held is found at once, and a report that arrives twice, or after its worker was written off, finds nothing.
  */
 export class ConnectionLedger<L extends Lease> {
-  readonly #held = new Map<number, Map<number, L>>();
+  readonly #held = new Map<number, NumberMap<L>>();
   readonly #counts = new Map<string, number>();
   readonly #watchers = new Set<(backendId: string, connections: number) => void>();
   #total = 0;
@@ -42,7 +44,7 @@ export class ConnectionLedger<L extends Lease> {
 
   /** From now on `incarnation` may hold leases. */
   admit(incarnation: number): void {
-    if (!this.#held.has(incarnation)) this.#held.set(incarnation, new Map());
+    if (!this.#held.has(incarnation)) this.#held.set(incarnation, new NumberMap());
   }
 
   /** Whether the worker may reserve under `seq`: it is admitted, and holds nothing under that number yet. */
@@ -65,17 +67,15 @@ export class ConnectionLedger<L extends Lease> {
 
   /** Gives a slot back; `undefined` when there is no such lease, and then nothing changed. */
   release(incarnation: number, seq: number): L | undefined {
-    const leases = this.#held.get(incarnation);
-    const lease = leases?.get(seq);
-    if (leases === undefined || lease === undefined) return undefined;
-    leases.delete(seq);
+    const lease = this.#held.get(incarnation)?.delete(seq);
+    if (lease === undefined) return undefined;
     this.#count(lease.backendId, -1);
     return lease;
   }
 
   /** Gives back everything that a dead worker held; from now on nothing can be reserved for it. */
   releaseAll(incarnation: number): L[] {
-    const leases = [...(this.#held.get(incarnation)?.values() ?? [])];
+    const leases = (this.#held.get(incarnation)?.entries() ?? []).map(([, lease]) => lease);
     this.#held.delete(incarnation);
     for (const lease of leases) this.#count(lease.backendId, -1);
     return leases;

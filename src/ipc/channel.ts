@@ -46,11 +46,6 @@ export class Channel<In, Out> {
     this.#outgoing.push(message);
   }
 
-  /** Messages that wait for `flush`. */
-  get queued(): number {
-    return this.#outgoing.length;
-  }
-
   /** Sends what is queued, in order. */
   flush(): void {
     if (this.#outgoing.length === 0) return;

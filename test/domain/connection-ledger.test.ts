@@ -75,7 +75,8 @@ t.test('a dead worker gives back everything once, and reserves nothing afterward
   ledger.reserve(1, 1, { backendId: 'a' });
   ledger.reserve(1, 2, { backendId: 'b' });
   ledger.reserve(2, 1, { backendId: 'a' });
-  t.same(ledger.releaseAll(1), [{ backendId: 'a' }, { backendId: 'b' }]);
+  const released = ledger.releaseAll(1).map(({ backendId }) => backendId);
+  t.same(released.sort(), ['a', 'b']);
   t.same(ledger.releaseAll(1), []);
   t.equal(ledger.release(1, 1), undefined, 'its late report finds nothing');
   t.notOk(ledger.mayReserve(1, 3));

@@ -170,8 +170,10 @@ export class WorkerSession {
 
   #closedReport(message: ClosedMessage): boolean {
     const [, seq, reason, bytesToBackend, bytesToClient, pickMs, connectMs, totalMs, attempts] = message;
-    const report = { bytesToBackend, bytesToClient, pickMs, connectMs, totalMs, attempts };
-    return this.#options.service.closed(this.#options.incarnation, seq, { reason: CLOSE_REASONS[reason]!, ...report });
+    const { service, incarnation } = this.#options;
+    const how = CLOSE_REASONS[reason]!;
+    const report = { reason: how, bytesToBackend, bytesToClient, pickMs, connectMs, totalMs, attempts };
+    return service.closed(incarnation, seq, report);
   }
 
   #unserved([, listener, text, reason, totalMs, attempts]: UnservedMessage): boolean {

@@ -8,6 +8,7 @@ import type {
   UnservedReport,
 } from '../../application/ports/backend-picker.ts';
 import type { RefusalReason } from '../../domain/entities.ts';
+import { NumberMap } from '../../domain/number-map.ts';
 import { Channel } from '../../ipc/channel.ts';
 import {
   CLOSE_REASONS,
@@ -38,24 +39,18 @@ interface Pending {
 /** Picks that one worker may have outstanding: some seconds of connections for a primary that is held up. */
 export const MAX_OUTSTANDING_PICKS = 8192;
 
-/** A report waits for company for so long at most, in ms: a slot is given back that much later. */
-const REPORT_DELAY_MS = 2;
-
 /** The worker's end of the channel. Every pick ends in one of: answer, timeout, primary silent, too many outstanding. */
 export class ChannelPicker implements BackendPicker {
   readonly #timeoutMs: number;
   readonly #channel: Channel<PrimaryMessage, WorkerMessage>;
   readonly #onHello: (denied: string | null) => void;
-  /** By seq, which is the order of asking: the first is always the oldest. */
-  readonly #pending = new Map<number, Pending>();
+  /** By seq. */
+  readonly #pending = new NumberMap<Pending>();
   readonly #timer: NodeJS.Timeout;
   #lastHeard = performance.now();
   #lastTick = performance.now();
   #silent = false;
   #lost = false;
-  /** A pick is queued, for which a client waits. */
-  #asked = false;
-  #reports: NodeJS.Timeout | null = null;
 
   constructor({ socket, incarnation, timeoutMs, onHello, onLost }: ChannelPickerOptions) {
     this.#timeoutMs = timeoutMs;
@@ -80,7 +75,6 @@ export class ChannelPicker implements BackendPicker {
       queueMicrotask(() => done({ kind: 'refused', reason: refused }));
       return;
     }
-    this.#asked = true;
     this.#pending.set(seq, { done, since: performance.now() });
     this.#channel.push([FromWorker.pick, seq, listener, address, tried]);
   }
@@ -112,23 +106,12 @@ export class ChannelPicker implements BackendPicker {
   }
 
   flush(): void {
-    if (this.#asked) {
-      this.#asked = false;
-      this.#channel.flush();
-      return;
-    }
-    if (this.#channel.queued === 0) return;
-    // Nobody waits for a report, so it waits a moment for a pick to travel with: each frame wakes the primary.
-    this.#reports ??= setTimeout(() => {
-      this.#reports = null;
-      this.#channel.flush();
-    }, REPORT_DELAY_MS);
+    this.#channel.flush();
   }
 
   /** Sends what is left and closes the channel; `then` runs when the kernel has it all. */
   end(then: () => void): void {
     clearInterval(this.#timer);
-    if (this.#reports !== null) clearTimeout(this.#reports);
     this.#channel.end(then);
   }
 
@@ -156,9 +139,8 @@ export class ChannelPicker implements BackendPicker {
   }
 
   #answer(seq: number, answer: PickAnswer): void {
-    const pending = this.#pending.get(seq);
+    const pending = this.#pending.delete(seq);
     if (pending !== undefined) {
-      this.#pending.delete(seq);
       pending.done(answer);
     } else if (answer.kind === 'assigned') {
       // We gave the client up before the primary found time: the slot that it reserved goes back unused.
@@ -178,12 +160,11 @@ export class ChannelPicker implements BackendPicker {
     this.#channel.flush();
   }
 
-  /** Refuses what was asked before `since`. */
-  #refusePending(reason: RefusalReason, since: number): void {
-    for (const [seq, pending] of this.#pending) {
-      if (pending.since >= since) return;
-      this.#pending.delete(seq);
-      pending.done({ kind: 'refused', reason });
+  /** Refuses what was asked before a moment. */
+  #refusePending(reason: RefusalReason, before: number): void {
+    for (const [seq, { since, done }] of this.#pending.entries()) {
+      if (since >= before || this.#pending.delete(seq) === undefined) continue;
+      done({ kind: 'refused', reason });
     }
   }
 }

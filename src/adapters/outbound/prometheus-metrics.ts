@@ -1,8 +1,9 @@
 // Runs in: primary
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { CloseReason } from '../../application/ports/data-plane.ts';
 import type { MetricsStore } from '../../application/ports/metrics-store.ts';
 import type { PickReason, RefusalReason } from '../../domain/entities.ts';
+import { LabelledHistogram } from './labelled-histogram.ts';
 
 /** What is read at each scrape rather than counted along the way. */
 export interface Readings {
@@ -62,7 +63,12 @@ export class PrometheusMetrics implements MetricsStore {
   readonly #closes = new Tally();
   readonly #backendConnects = new Tally();
   readonly #backendErrors = new Tally();
-  readonly #rtts: Histogram<'backend'>;
+  readonly #rtts = new LabelledHistogram(
+    'edgeproxy_backend_rtt_seconds',
+    'Time from the dial to the backend accepting it',
+    'backend',
+    RTT_BUCKETS,
+  );
   readonly #labels = new Set<string>();
 
   constructor(readings: Readings) {
@@ -93,13 +99,7 @@ export class PrometheusMetrics implements MetricsStore {
     for (const [name, help] of Object.entries(GAUGES)) this.#reading(name as GaugeName, help);
     for (const [name, help] of Object.entries(COUNTERS))
       this.#total(name, help, () => readings.counters()[name as CounterName]);
-    this.#rtts = new Histogram({
-      name: 'edgeproxy_backend_rtt_seconds',
-      help: 'Time from the dial to the backend accepting it',
-      labelNames: ['backend'],
-      buckets: RTT_BUCKETS,
-      registers: [this.registry],
-    });
+    this.#rtts.register(this.registry);
     collectDefaultMetrics({ register: this.registry, prefix: 'edgeproxy_primary_' });
   }
 
@@ -114,7 +114,7 @@ export class PrometheusMetrics implements MetricsStore {
   connected(backendId: string, rttSeconds: number): void {
     const backend = this.#label(backendId);
     this.#backendConnects.add(backend);
-    this.#rtts.observe({ backend }, rttSeconds);
+    this.#rtts.observe(backend, rttSeconds);
   }
 
   connectFailed(backendId: string): void {

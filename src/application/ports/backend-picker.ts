@@ -38,8 +38,8 @@ export interface UnservedReport {
 
 /**
  * The worker's way to the primary's decisions and books. Every `pick` ends in exactly one call of its `done`: an
- * assignment, or a refusal (which includes a timeout and a lost primary). What is asked is sent when `flush` is called;
- * what is reported then or some milliseconds later; all in the order of the calls.
+ * assignment, or a refusal (which includes a timeout and a lost primary). What is asked and reported is sent when `flush`
+ * is called, in the order of the calls.
  */
 export interface BackendPicker {
   /** `done` is never called before `pick` returned. */

@@ -1,14 +1,26 @@
 // Runs in: worker
 import type { DataPlaneEvent } from '../../../application/ports/data-plane.ts';
 
+/** What nobody waits for may wait for company, for so long at most, in ms, or until there are so many. */
+const WAIT_MS = 5;
+const WAIT_EVENTS = 256;
+
+/** A client waits for what these lead to. */
+const URGENT: ReadonlySet<DataPlaneEvent['type']> = new Set(['accepted', 'connectFailed']);
+
 /**
- * Collects what happens during one turn of the event loop and hands it over at once. setImmediate runs after the loop's
- * poll phase, when every socket that was ready has been served; and never inside a method of the engine.
+ * Collects what happens during one turn of the event loop, or a few of them, and hands it over at once. setImmediate runs
+ * after the loop's poll phase, when every socket that was ready has been served; and never inside a method of the engine.
  */
 export class EventBatch {
   readonly #deliver: (events: readonly DataPlaneEvent[]) => void;
   #events: DataPlaneEvent[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #immediate = false;
   readonly #flush = () => {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#immediate = false;
     const events = this.#events;
     // Before the call: what it causes belongs to the next batch, also if it throws.
     this.#events = [];
@@ -20,6 +32,13 @@ export class EventBatch {
   }
 
   push(event: DataPlaneEvent): void {
-    if (this.#events.push(event) === 1) setImmediate(this.#flush);
+    const count = this.#events.push(event);
+    if (this.#immediate) return;
+    if (URGENT.has(event.type) || count >= WAIT_EVENTS) {
+      this.#immediate = true;
+      setImmediate(this.#flush);
+    } else {
+      this.#timer ??= setTimeout(this.#flush, WAIT_MS);
+    }
   }
 }

@@ -8,6 +8,7 @@ import type {
   Endpoint,
   RejectHow,
 } from '../../../application/ports/data-plane.ts';
+import { NumberMap } from '../../../domain/number-map.ts';
 import { EdgeError, messageOf } from '../../../errors.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import { EventBatch } from './event-batch.ts';
@@ -37,7 +38,7 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
   readonly buffers = new ReadBuffers();
   readonly #adopt: boolean;
   readonly #events: EventBatch;
-  readonly #connections = new Map<Conn, Connection>();
+  readonly #connections = new NumberMap<Connection>();
   readonly #servers = new Set<net.Server>();
   #lastConn = 0;
   #checks: NodeJS.Timeout | undefined;
@@ -155,6 +156,6 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
       return;
     }
     const now = performance.now();
-    for (const connection of this.#connections.values()) connection.check(now);
+    for (const [, connection] of this.#connections.entries()) connection.check(now);
   }
 }

@@ -4,7 +4,7 @@ import { codeOf } from '../../../errors.ts';
 
 /** Lines that need not be seen at once gather for so long, in ms, or up to so many bytes, before they are written. */
 const GATHER_MS = 200;
-const GATHER_BYTES = 8 << 10;
+const GATHER_BYTES = 64 << 10;
 /** Bytes that may wait for a reader or a disk that is slower than we are; lines beyond them are dropped and counted. */
 const MAX_WAITING_BYTES = 16 << 20;
 

@@ -25,8 +25,13 @@ void batch_clear(struct batch *batch) {
   if (batch->capacity > KEPT_CAPACITY) batch_free(batch);
 }
 
+/* What can wait does so for this long at most, in ms, or until there are so many: each call into JavaScript, and the
+ * frame that it writes to the primary, costs as much as what it tells of some connections. */
+#define WAIT_MS 5
+#define WAIT_RECORDS 256
+
 /* The next record, zeroed. A connection adds four to one batch at most, so connections bound the batch. */
-static struct record *push(engine *e, enum record_type type) {
+static struct record *push(engine *e, enum record_type type, bool can_wait) {
   struct batch *batch = &e->batch;
   if (batch->count == batch->capacity) {
     uint32_t capacity = batch->capacity == 0 ? KEPT_CAPACITY : batch->capacity * 2;
@@ -37,7 +42,10 @@ static struct record *push(engine *e, enum record_type type) {
     batch->records = records;
     batch->capacity = capacity;
   }
-  if (batch->count == 0) loop_want_delivery(e);
+  if (!can_wait || batch->count >= WAIT_RECORDS)
+    loop_want_delivery(e);
+  else if (batch->count == 0)
+    loop_want_delivery_within(e, WAIT_MS);
   struct record *record = &batch->records[batch->count++];
   memset(record, 0, sizeof *record);
   record->type = type;
@@ -68,32 +76,32 @@ static void write_address(struct record *record, const struct sockaddr_storage *
 }
 
 void tell_accepted(engine *e, const connection *c, int32_t listener, const struct sockaddr_storage *peer) {
-  struct record *record = push(e, RECORD_ACCEPTED);
+  struct record *record = push(e, RECORD_ACCEPTED, false);
   record->conn = (int32_t)c->number;
   record->code = listener;
   write_address(record, peer);
 }
 
 void tell_refused(engine *e, int32_t listener, const struct sockaddr_storage *peer) {
-  struct record *record = push(e, RECORD_REFUSED);
+  struct record *record = push(e, RECORD_REFUSED, true);
   record->code = listener;
   write_address(record, peer);
 }
 
 void tell_connected(engine *e, const connection *c) {
-  struct record *record = push(e, RECORD_CONNECTED);
+  struct record *record = push(e, RECORD_CONNECTED, true);
   record->conn = (int32_t)c->number;
   record->u.numbers[0] = (double)(e->now - c->dialled_at) / NS_PER_MS;
 }
 
 void tell_connect_failed(engine *e, const connection *c, int error) {
-  struct record *record = push(e, RECORD_CONNECT_FAILED);
+  struct record *record = push(e, RECORD_CONNECT_FAILED, false);
   record->conn = (int32_t)c->number;
   record->code = error;
 }
 
 void tell_closed(engine *e, const connection *c, enum close_reason reason) {
-  struct record *record = push(e, RECORD_CLOSED);
+  struct record *record = push(e, RECORD_CLOSED, true);
   record->conn = (int32_t)c->number;
   record->code = reason;
   record->u.numbers[0] = (double)(e->now - c->accepted_at) / NS_PER_MS;

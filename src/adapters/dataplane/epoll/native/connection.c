@@ -15,9 +15,8 @@ bool connection_open(engine *e, int fd, int32_t listener, const struct sockaddr_
   c->accepted_at = e->now;
   c->sides[CLIENT].fd = fd;
   c->sides[BACKEND].fd = -1;
-  /* Both are inherited from the listening socket. */
+  /* Inherited from the listening socket. */
   c->sides[CLIENT].no_delay = true;
-  c->sides[CLIENT].keepalive_times = true;
   tell_accepted(e, c, listener, peer);
   loop_want_scan(e);
   return true;

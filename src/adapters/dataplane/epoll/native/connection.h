@@ -43,14 +43,14 @@ struct side {
   bool no_delay;
   /* Something was sent to it. */
   bool written;
-  /* Its keepalive times are set. */
-  bool keepalive_times;
 };
 
 /* One client and its backend, from `accepted` to `closed`. */
 typedef struct connection {
   uint32_t number;
   uint8_t state;
+  /* The kernel asks silent peers whether they are there. */
+  bool keepalive;
   /* Neighbours among the dials, as numbers; of a free slot, `next` is the free list's. */
   uint32_t previous;
   uint32_t next;

@@ -46,7 +46,6 @@ static void fail(engine *e, connection *c, int error) {
 
 static void connected(engine *e, connection *c) {
   c->state = STATE_OPEN;
-  set_keepalive(c->sides[BACKEND].fd);
   c->active_at = e->now;
   tell_connected(e, c);
   relay_start(e, c);
@@ -61,6 +60,7 @@ void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, soc
   }
   struct side *backend = &c->sides[BACKEND];
   *backend = (struct side){.fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  if (backend->fd >= 0 && has_bytes(c->sides[CLIENT].fd)) set_acknowledge_with_data(backend->fd);
   if (backend->fd < 0 ||
       (connect(backend->fd, (const struct sockaddr *)to, length) != 0 && errno != EINPROGRESS && errno != EINTR)) {
     fail(e, c, errno);

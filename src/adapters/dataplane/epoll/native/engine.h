@@ -41,6 +41,7 @@ typedef struct engine {
   uv_poll_t *poll;
   uv_check_t check;
   uv_idle_t idle;
+  uv_timer_t delivery_timer;
   uv_timer_t dial_timer;
   uv_timer_t scan_timer;
   /* Handles that libuv has not closed yet. */

@@ -63,8 +63,6 @@ int listener_add(engine *e, int fd, int32_t id) {
   int flags = fcntl(copy, F_GETFL);
   /* Inherited by every socket that is accepted from it. */
   set_no_delay(copy);
-  set_keepalive(copy);
-  set_keepalive_times(copy);
   if (flags < 0 || fcntl(copy, F_SETFL, flags | O_NONBLOCK) != 0 || listen(copy, BACKLOG) != 0) {
     error = errno;
   } else {

@@ -49,12 +49,17 @@ static void on_check(uv_check_t *handle) {
   engine *e = handle->data;
   uv_check_stop(&e->check);
   uv_idle_stop(&e->idle);
+  uv_timer_stop(&e->delivery_timer);
   deliver(e);
 }
 
 /* Exists so that the loop does not wait for sockets while there is something to tell. */
 static void on_idle(uv_idle_t *handle) {
   (void)handle;
+}
+
+static void on_delivery_timer(uv_timer_t *handle) {
+  loop_want_delivery(handle->data);
 }
 
 static void on_dial_timer(uv_timer_t *handle) {
@@ -75,10 +80,11 @@ void loop_init(engine *e, uv_loop_t *loop) {
   /* These only put the handle into a list. */
   uv_check_init(loop, &e->check);
   uv_idle_init(loop, &e->idle);
+  uv_timer_init(loop, &e->delivery_timer);
   uv_timer_init(loop, &e->dial_timer);
   uv_timer_init(loop, &e->scan_timer);
-  e->open_handles = 4;
-  e->check.data = e->idle.data = e->dial_timer.data = e->scan_timer.data = e;
+  e->open_handles = 5;
+  e->check.data = e->idle.data = e->delivery_timer.data = e->dial_timer.data = e->scan_timer.data = e;
   uv_unref((uv_handle_t *)&e->check);
   uv_unref((uv_handle_t *)&e->dial_timer);
   uv_unref((uv_handle_t *)&e->scan_timer);
@@ -134,6 +140,7 @@ void loop_close(engine *e) {
   listeners_release(e);
   uv_close((uv_handle_t *)&e->check, on_closed);
   uv_close((uv_handle_t *)&e->idle, on_closed);
+  uv_close((uv_handle_t *)&e->delivery_timer, on_closed);
   uv_close((uv_handle_t *)&e->dial_timer, on_closed);
   uv_close((uv_handle_t *)&e->scan_timer, on_closed);
 }
@@ -142,6 +149,10 @@ void loop_want_delivery(engine *e) {
   if (e->closing) return;
   uv_check_start(&e->check, on_check);
   uv_idle_start(&e->idle, on_idle);
+}
+
+void loop_want_delivery_within(engine *e, uint64_t ms) {
+  if (!e->closing) uv_timer_start(&e->delivery_timer, on_delivery_timer, ms, 0);
 }
 
 void loop_want_scan(engine *e) {

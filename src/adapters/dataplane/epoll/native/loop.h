@@ -26,6 +26,8 @@ void loop_close(struct engine *e);
 
 /* There is something to tell: JavaScript is called after the loop's poll phase, this turn or the next. */
 void loop_want_delivery(struct engine *e);
+/* There is something to tell that can wait for so many ms. */
+void loop_want_delivery_within(struct engine *e, uint64_t ms);
 /* There are connections, or paused listeners, to look at once a second. */
 void loop_want_scan(struct engine *e);
 /* The first dial runs out of time at `deadline`, in ns. */

@@ -31,14 +31,15 @@ static enum outcome failed(engine *e, connection *c, int side) {
   return OVER;
 }
 
-/* Bytes that the kernel took, 0 to `length`; -1: the peer is gone. */
-static ssize_t send_some(struct side *to, const char *data, uint32_t length) {
-  if (!to->no_delay && (to->written || length > ONE_SEGMENT_BYTES)) {
+/* Bytes that the kernel took, 0 to `length`; -1: the peer is gone. When the end is to follow at once, the last segment
+ * waits for it: one packet less. */
+static ssize_t send_some(struct side *to, const char *data, uint32_t length, bool end_follows) {
+  if (!to->no_delay && !end_follows && (to->written || length > ONE_SEGMENT_BYTES)) {
     set_no_delay(to->fd);
     to->no_delay = true;
   }
   ssize_t n;
-  do n = send(to->fd, data, length, MSG_NOSIGNAL);
+  do n = send(to->fd, data, length, MSG_NOSIGNAL | (end_follows ? MSG_MORE : 0));
   while (n < 0 && errno == EINTR);
   if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
   to->written = true;
@@ -49,7 +50,7 @@ static ssize_t send_some(struct side *to, const char *data, uint32_t length) {
 static enum outcome flush(engine *e, connection *c, int from) {
   struct side *source = &c->sides[from];
   struct chunk *waiting = source->waiting;
-  ssize_t n = send_some(&c->sides[!from], waiting->data + waiting->offset, waiting->length);
+  ssize_t n = send_some(&c->sides[!from], waiting->data + waiting->offset, waiting->length, false);
   if (n < 0) return failed(e, c, !from);
   if (n > 0) c->active_at = e->now;
   source->bytes += (uint64_t)n;
@@ -62,9 +63,9 @@ static enum outcome flush(engine *e, connection *c, int from) {
 }
 
 /* Sends `length` bytes of the scratch buffer; keeps what the kernel does not take until it does. */
-static enum outcome pass_on(engine *e, connection *c, int from, uint32_t length) {
+static enum outcome pass_on(engine *e, connection *c, int from, uint32_t length, bool last) {
   struct side *source = &c->sides[from];
-  ssize_t n = send_some(&c->sides[!from], e->buffers.scratch->data, length);
+  ssize_t n = send_some(&c->sides[!from], e->buffers.scratch->data, length, last);
   if (n < 0) return failed(e, c, !from);
   c->active_at = e->now;
   source->bytes += (uint64_t)n;
@@ -107,14 +108,16 @@ static enum outcome step(engine *e, connection *c, int from) {
     source->readable = false;
     return WAITS;
   }
-  enum outcome outcome = pass_on(e, c, from, (uint32_t)n);
+  /* epoll(7): a short read has emptied a stream's queue. When the end had come before, there is only that left. */
+  bool emptied = n < SCRATCH_BYTES && !source->urgent;
+  bool last = emptied && source->hung_up && !source->failed;
+  enum outcome outcome = pass_on(e, c, from, (uint32_t)n, last);
   if (outcome != MOVES) return outcome;
-  /* epoll(7): a short read has emptied a stream's queue, and what comes later is another edge. */
-  if (n < SCRATCH_BYTES && !source->hung_up && !source->urgent) {
-    source->readable = false;
-    return WAITS;
-  }
-  return MOVES;
+  if (last) return end(e, c, from);
+  if (!emptied || source->hung_up) return MOVES;
+  /* What comes later is another edge. */
+  source->readable = false;
+  return WAITS;
 }
 
 /* Moves what there is from one side to the other. */

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "buffers.h"
@@ -27,13 +28,19 @@ void set_no_delay(int fd) {
 }
 
 void set_keepalive(int fd) {
-  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-}
-
-void set_keepalive_times(int fd) {
   set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS);
   set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS);
   set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
+  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+void set_acknowledge_with_data(int fd) {
+  set_option(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
+}
+
+bool has_bytes(int fd) {
+  int count = 0;
+  return ioctl(fd, FIONREAD, &count) == 0 && count > 0;
 }
 
 void close_with_reset(int fd) {

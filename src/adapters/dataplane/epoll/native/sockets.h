@@ -9,10 +9,14 @@ struct buffers;
 
 /* Sends small segments at once instead of waiting for the peer's acknowledgements. */
 void set_no_delay(int fd);
-/* The kernel asks a silent peer whether it is there: by its own settings, which may be after hours. */
+/* The kernel asks after 60 seconds of silence whether the peer is there, and ten seconds later it is gone. */
 void set_keepalive(int fd);
-/* It asks after 60 seconds of silence, and ten seconds later the peer is gone. */
-void set_keepalive_times(int fd);
+/* For a dial after which bytes are sent at once: they carry the acknowledgement that ends the handshake, which is
+ * otherwise a packet of its own (tcp(7), TCP_QUICKACK). */
+void set_acknowledge_with_data(int fd);
+
+/* There are bytes to read. */
+bool has_bytes(int fd);
 
 /* RST to the peer, when it has not had both ends. */
 void close_with_reset(int fd);

@@ -3,10 +3,10 @@
 #include "engine.h"
 #include "sockets.h"
 
-/* Sockets that get their keepalive times in one scan: three system calls each. */
-#define KEEPALIVES_PER_SCAN 2000
+/* Connections that get keepalive in one scan: eight system calls each. */
+#define KEEPALIVES_PER_SCAN 1000
 
-/* ns; what lives so long gets them, so short connections do without. */
+/* ns; what lives so long gets it, so short connections do without its system calls and timers. */
 #define KEEPALIVE_AFTER 1000000000ull
 
 /* Closes a connection whose time is over. */
@@ -27,24 +27,25 @@ static void check_all(engine *e) {
   }
 }
 
-/* The kernel's own times are hours; nothing needs others in a connection's first second. Goes on where the last scan's
+/* The first probe is after a minute, so nothing needs it in a connection's first second. Goes on where the last scan's
  * share ended. */
-static void set_times(engine *e) {
+static void keep_alive(engine *e) {
   uint32_t slots = table_slots(&e->table);
   int share = KEEPALIVES_PER_SCAN;
   for (uint32_t seen = 0; seen < slots && share > 0; seen++) {
     if (e->keepalive_from >= slots) e->keepalive_from = 0;
     connection *c = table_at(&e->table, e->keepalive_from++);
-    if (c == NULL || c->state != STATE_OPEN || c->sides[BACKEND].keepalive_times) continue;
+    if (c == NULL || c->state != STATE_OPEN || c->keepalive) continue;
     if (e->now - c->accepted_at < KEEPALIVE_AFTER) continue;
-    set_keepalive_times(c->sides[BACKEND].fd);
-    c->sides[BACKEND].keepalive_times = true;
+    set_keepalive(c->sides[CLIENT].fd);
+    set_keepalive(c->sides[BACKEND].fd);
+    c->keepalive = true;
     share--;
   }
 }
 
 void scan(engine *e) {
   check_all(e);
-  set_times(e);
+  keep_alive(e);
   if (e->listeners.paused > 0) listeners_resume(e);
 }
