@@ -5,6 +5,7 @@ import http from 'node:http';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { accepts, freePort, PROGRAMS, type Program, pathOf } from '../bench/processes.ts';
+import { onEachEngine } from '../fixtures/engines.ts';
 import { startProxy } from '../fixtures/proxy.ts';
 
 /** Starts a server from Debian's packages on loopback, ended with the test. */
@@ -41,25 +42,28 @@ const skip =
   missing.length > 0 &&
   `not installed: ${missing.join(', ')} (Debian: apt-get install ${missing.map((program) => PROGRAMS[program]).join(' ')})`;
 
-t.test('nginx, and nginx behind HAProxy, serve through the proxy as they do without it', { skip }, async (t) => {
-  const directory = t.testdir({ www: {} });
-  const file = randomBytes(5_000_000);
-  writeFileSync(join(directory, 'www', 'file'), file);
-  const [nginxPort, haproxyPort] = [await freePort(), await freePort()];
-  const nginxConf = join(directory, 'nginx.conf');
-  writeFileSync(
-    nginxConf,
-    `daemon off; master_process off; pid ${directory}/nginx.pid; error_log ${directory}/error.log; ${process.getuid?.() === 0 ? 'user root;' : ''}
+onEachEngine(
+  t,
+  'nginx, and nginx behind HAProxy, serve through the proxy as they do without it',
+  async (t, engine) => {
+    const directory = t.testdir({ www: {} });
+    const file = randomBytes(5_000_000);
+    writeFileSync(join(directory, 'www', 'file'), file);
+    const [nginxPort, haproxyPort] = [await freePort(), await freePort()];
+    const nginxConf = join(directory, 'nginx.conf');
+    writeFileSync(
+      nginxConf,
+      `daemon off; master_process off; pid ${directory}/nginx.pid; error_log ${directory}/error.log; ${process.getuid?.() === 0 ? 'user root;' : ''}
      events {}
      http { access_log off; client_body_temp_path ${directory}; proxy_temp_path ${directory}; fastcgi_temp_path ${directory};
        uwsgi_temp_path ${directory}; scgi_temp_path ${directory};
        server { listen 127.0.0.1:${nginxPort}; root ${directory}/www; location = / { return 200 "ok"; } } }`,
-  );
-  await startServer(t, 'nginx', ['-p', directory, '-c', nginxConf], nginxPort);
-  const haproxyConf = join(directory, 'haproxy.cfg');
-  writeFileSync(
-    haproxyConf,
-    `defaults
+    );
+    await startServer(t, 'nginx', ['-p', directory, '-c', nginxConf], nginxPort);
+    const haproxyConf = join(directory, 'haproxy.cfg');
+    writeFileSync(
+      haproxyConf,
+      `defaults
   mode http
   timeout connect 5s
   timeout client 30s
@@ -68,24 +72,26 @@ listen web
   bind 127.0.0.1:${haproxyPort}
   server nginx 127.0.0.1:${nginxPort}
 `,
-  );
-  await startServer(t, 'haproxy', ['-db', '-f', haproxyConf], haproxyPort);
+    );
+    await startServer(t, 'haproxy', ['-db', '-f', haproxyConf], haproxyPort);
 
-  const rows = [
-    { id: 'nginx', app: 'plain', port: nginxPort },
-    { id: 'haproxy', app: 'chained', port: haproxyPort },
-  ];
-  const env = { EDGEPROXY_LISTEN_ADDR: '127.0.0.1:0=plain,127.0.0.1:0=chained' };
-  const proxy = await startProxy(t, { rows, env });
-  for (const [i, { id }] of rows.entries()) {
-    const port = proxy.ports[i]!;
-    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-    t.match(await get(agent, port, '/'), { status: 200, body: Buffer.from('ok'), reused: false }, id);
-    const answer = await get(agent, port, '/file');
-    t.ok(answer.reused, `${id}: over the same connection`);
-    t.ok(answer.body.equals(file), `${id}: byte for byte`);
-    t.equal((await get(agent, port, '/none')).status, 404);
-    agent.destroy();
-    t.match(await proxy.logged('connection', ({ backend }) => backend === id), { why: 'picked', close: 'finished' });
-  }
-});
+    const rows = [
+      { id: 'nginx', app: 'plain', port: nginxPort },
+      { id: 'haproxy', app: 'chained', port: haproxyPort },
+    ];
+    const env = { EDGEPROXY_LISTEN_ADDR: '127.0.0.1:0=plain,127.0.0.1:0=chained' };
+    const proxy = await startProxy(t, { rows, engine, env });
+    for (const [i, { id }] of rows.entries()) {
+      const port = proxy.ports[i]!;
+      const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+      t.match(await get(agent, port, '/'), { status: 200, body: Buffer.from('ok'), reused: false }, id);
+      const answer = await get(agent, port, '/file');
+      t.ok(answer.reused, `${id}: over the same connection`);
+      t.ok(answer.body.equals(file), `${id}: byte for byte`);
+      t.equal((await get(agent, port, '/none')).status, 404);
+      agent.destroy();
+      t.match(await proxy.logged('connection', ({ backend }) => backend === id), { why: 'picked', close: 'finished' });
+    }
+  },
+  skip,
+);

@@ -1,6 +1,7 @@
 import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { onEachEngine } from '../fixtures/engines.ts';
 import { isAlive, ROOT, type RunningProxy, startProxy } from '../fixtures/proxy.ts';
 import { startBackend } from '../fixtures/tcp-backend.ts';
 import { greet, readLine } from '../fixtures/tcp-client.ts';
@@ -34,9 +35,9 @@ function steadyClients(port: number): {
   };
 }
 
-t.test('a roll replaces every worker, cuts nobody and refuses nobody', async (t) => {
+onEachEngine(t, 'a roll replaces every worker, cuts nobody and refuses nobody', async (t, engine) => {
   const backend = await startBackend(t, 'one');
-  const proxy = await startProxy(t, { rows: [{ id: 'one', port: backend.port }] });
+  const proxy = await startProxy(t, { rows: [{ id: 'one', port: backend.port }], engine });
   const held = (await greet(proxy.port, '127.0.3.9'))!;
   const clients = steadyClients(proxy.port);
 
@@ -103,9 +104,9 @@ t.test('workers are scaled by signal and by API, within bounds', async (t) => {
   t.equal((await clients.stop()).unserved, 0);
 });
 
-t.test('SIGTERM to a single worker replaces it without cutting its connections', async (t) => {
+onEachEngine(t, 'SIGTERM to a single worker replaces it without cutting its connections', async (t, engine) => {
   const backend = await startBackend(t, 'one');
-  const proxy = await startProxy(t, { rows: [{ id: 'one', port: backend.port }] });
+  const proxy = await startProxy(t, { rows: [{ id: 'one', port: backend.port }], engine });
   const held = (await greet(proxy.port))!;
   const holder = (await proxy.workers()).find(({ connections }) => connections === 1)!;
   process.kill(holder.pid, 'SIGTERM');

@@ -4,6 +4,7 @@ import net from 'node:net';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
+import { onEachEngine } from '../fixtures/engines.ts';
 import { writeMmdb } from '../fixtures/mmdb.ts';
 import { ROOT, type RunningProxy, startProxy } from '../fixtures/proxy.ts';
 import { writeRoutingDb } from '../fixtures/routing-db.ts';
@@ -101,7 +102,7 @@ t.test('clients go to their country, follow a replaced GeoIP file, and explain s
   t.equal(await gone(proxy.port, '127.7.0.1'), 'brazil', 'and the bound stay');
 });
 
-t.test('a backend that refuses is left out, the binding moves, and the record says so', async (t) => {
+onEachEngine(t, 'a backend that refuses is left out, the binding moves, and the record says so', async (t, engine) => {
   const alive = await startBackend(t, 'alive');
   const rows = [
     { id: 'dead', port: await closedPort(), country: 'BR', region: 'sa' as const },
@@ -109,7 +110,7 @@ t.test('a backend that refuses is left out, the binding moves, and the record sa
   ];
   const geoip = join(t.testdir(), 'geo.mmdb');
   writeMmdb(geoip, [{ network: '127.0.0.0/8', record: { country_code: 'BR' } }]);
-  const proxy = await startProxy(t, { rows, env: { EDGEPROXY_GEOIP_PATH: geoip } });
+  const proxy = await startProxy(t, { rows, engine, env: { EDGEPROXY_GEOIP_PATH: geoip } });
   t.equal(await gone(proxy.port, '127.0.0.1'), 'alive');
   t.match(await proxy.logged('connection'), { backend: 'alive', why: 'retried', attempts: 2 });
   t.equal(await gone(proxy.port, '127.0.0.1'), 'alive');
@@ -118,22 +119,31 @@ t.test('a backend that refuses is left out, the binding moves, and the record sa
   t.equal(await proxy.held(), 0);
 });
 
-t.test('when no backend accepts, the client is turned away with the reason counted and logged', async (t) => {
-  const rows = [
-    { id: 'dead-1', port: await closedPort() },
-    { id: 'dead-2', port: await closedPort() },
-  ];
-  const proxy = await startProxy(t, { rows });
-  t.equal(await gone(proxy.port, '127.0.0.1'), null);
-  t.match(await proxy.logged('connection'), { backend: null, why: 'connect_failed', close: 'refused', attempts: 2 });
-  t.equal(await proxy.metric('edgeproxy_refused_total{reason="connect_failed"}'), 1);
-  t.equal(await proxy.held(), 0);
-});
+onEachEngine(
+  t,
+  'when no backend accepts, the client is turned away with the reason counted and logged',
+  async (t, engine) => {
+    const rows = [
+      { id: 'dead-1', port: await closedPort() },
+      { id: 'dead-2', port: await closedPort() },
+    ];
+    const proxy = await startProxy(t, { rows, engine });
+    t.equal(await gone(proxy.port, '127.0.0.1'), null);
+    t.match(await proxy.logged('connection'), { backend: null, why: 'connect_failed', close: 'refused', attempts: 2 });
+    t.equal(await proxy.metric('edgeproxy_refused_total{reason="connect_failed"}'), 1);
+    t.equal(await proxy.held(), 0);
+  },
+);
 
-t.test('near its descriptor limit a worker refuses and counts, and never runs out', async (t) => {
+onEachEngine(t, 'near its descriptor limit a worker refuses and counts, and never runs out', async (t, engine) => {
   const backend = await startBackend(t, 'one');
   const env = { EDGEPROXY_WORKERS: '1' };
-  const proxy = await startProxy(t, { rows: [{ id: 'one', port: backend.port }], env, before: 'ulimit -n 128' });
+  const proxy = await startProxy(t, {
+    rows: [{ id: 'one', port: backend.port }],
+    engine,
+    env,
+    before: 'ulimit -n 128',
+  });
   const clients = await Promise.all(Array.from({ length: 60 }, (_, i) => greet(proxy.port, `127.0.9.${i + 1}`)));
   const served = clients.filter((client) => client !== null);
   t.equal(served.length, 31, 'half of what 128 descriptors leave beside the listener and the 64 that are kept back');
@@ -176,14 +186,14 @@ t.test('a broken database leaves the last good table serving, says so once, and 
   t.equal(await version(proxy), before, 'the content is the same, and so is the version');
 });
 
-t.test('listeners serve the backends of their app only, over IPv4 and IPv6', async (t) => {
+onEachEngine(t, 'listeners serve the backends of their app only, over IPv4 and IPv6', async (t, engine) => {
   const [web, game] = [await startBackend(t, 'web'), await startBackend(t, 'game')];
   const rows = [
     { id: 'web', app: 'web', port: web.port },
     { id: 'game', app: 'game', port: game.port },
   ];
   const env = { EDGEPROXY_LISTEN_ADDR: '127.0.0.1:0=web,[::1]:0=game,127.0.0.1:0' };
-  const proxy = await startProxy(t, { rows, env });
+  const proxy = await startProxy(t, { rows, engine, env });
   const [webPort, gamePort] = proxy.ports;
   for (let i = 1; i <= 5; i++) t.equal(await gone(webPort!, `127.0.0.${i}`), 'web');
   const socket = await connect(gamePort!, '::1', '::1');

@@ -125,8 +125,13 @@ async function send(peer: Peer, sizes: readonly number[], seed: number): Promise
   return Buffer.concat(sent);
 }
 
-/** Writes pieces of that size, one in a turn, until the kernel takes no more, and ends; all that was written. */
-async function sendUntilStalled(peer: Peer, size: number, seed: number): Promise<Buffer> {
+/** Writes pieces of that size, one in a turn, until the kernel takes no more, and ends with `last`; all that was written. */
+export async function sendUntilStalled(
+  peer: Peer,
+  size: number,
+  seed: number,
+  last = Buffer.alloc(0),
+): Promise<Buffer> {
   const sent: Buffer[] = [];
   while (peer.socket.writableLength === 0) {
     const piece = bytesOf(size, seed + sent.length);
@@ -136,11 +141,12 @@ async function sendUntilStalled(peer: Peer, size: number, seed: number): Promise
     for (let turn = 0; turn < 3; turn++) await nextTurn();
   }
   await stalled(peer);
-  peer.socket.end();
+  sent.push(last);
+  peer.socket.end(last);
   return Buffer.concat(sent);
 }
 
-function bytesOf(size: number, seed: number): Buffer {
+export function bytesOf(size: number, seed: number): Buffer<ArrayBuffer> {
   const bytes = Buffer.allocUnsafe(size);
   for (let at = 0; at < size; at++) bytes[at] = (at * 31 + (at >> 8) * 17 + seed) & 0xff;
   return bytes;
@@ -160,8 +166,8 @@ export async function stalled(writer: Peer): Promise<void> {
 
 /** Bytes that were written and are not with the kernel yet; a partial write shows only in Node's handle. */
 function unsent({ socket }: Peer): number {
-  const { writeQueueSize } = (socket as unknown as { _handle: { writeQueueSize: number } })._handle;
-  return socket.writableLength + writeQueueSize;
+  const { _handle: handle } = socket as unknown as { _handle: { writeQueueSize: number } | null };
+  return socket.writableLength + (handle?.writeQueueSize ?? 0);
 }
 
 async function floodAndDrain(t: Test, link: Pair, writer: Peer, reader: Peer): Promise<void> {

@@ -1,7 +1,42 @@
+import { once } from 'node:events';
 import type { Test } from 'tap';
+import { tcpTable } from '../fixtures/tcp-table.ts';
+import { until } from '../fixtures/until.ts';
 import { stalled } from './data-plane-bytes.ts';
 import { RESET } from './data-plane-ends.ts';
-import { backend, type MakeEngine, type Pair, pair, Rig } from './data-plane-rig.ts';
+import { backend, type MakeEngine, type Pair, type Peer, pair, Rig } from './data-plane-rig.ts';
+
+/** More than the kernel's buffers take on the way to a peer that does not read. */
+const FLOOD = Buffer.alloc(64 * 1024 * 1024);
+
+/** More than an engine keeps itself, and less than the kernel queues for one that does not read. */
+const WAITING_BYTES = 512 * 1024;
+
+/**
+ * A connection whose bytes stand still because one side does not read. On a busy machine its time may have been over
+ * before they did; the next one has twice as much.
+ */
+async function standstill(
+  writer: 'client' | 'backend',
+  connect: (timeoutMs: number) => Promise<{ rig: Rig; link: Pair }>,
+): Promise<{ rig: Rig; link: Pair }> {
+  for (let timeoutMs = 1000; ; timeoutMs *= 2) {
+    const start = performance.now();
+    const { rig, link } = await connect(timeoutMs);
+    link[writer].socket.write(FLOOD);
+    await stalled(link[writer]);
+    if (performance.now() - start < timeoutMs) return { rig, link };
+  }
+}
+
+/** Whether the engine's socket has got the peer's end, as far as the kernel tells. */
+function hasEnded({ socket }: Peer): boolean {
+  if (process.platform !== 'linux') return true;
+  return tcpTable().some(
+    ({ localPort, remotePort, state }) =>
+      localPort === socket.remotePort && remotePort === socket.localPort && state === 'close-wait',
+  );
+}
 
 /** What engines look for once a second: these tests wait for it, so they run beside each other. */
 export function checksSuite(t: Test, make: MakeEngine): void {
@@ -29,15 +64,31 @@ export function checksSuite(t: Test, make: MakeEngine): void {
   });
 
   t.test('a byte now and then keeps a connection', { buffered: true }, async (t) => {
-    const { rig, link } = await connected(t, { idleTimeoutMs: 1000 });
-    const quiet = await pair(t, rig, await rig.listen(), await backend(t));
-    link.client.read();
-    link.backend.read();
-    // Whoever gets a byte sends one back, until the quiet connection beside it has timed out.
-    for (const side of [link.client, link.backend]) side.socket.on('data', (data) => side.socket.write(data));
-    link.client.socket.write('ball');
-    t.equal((await rig.next('closed')).conn, quiet.conn);
-    t.equal(rig.engine.size, 1);
+    // A busy machine may hold everything up, bytes too, for the whole time; then it is tried with twice as much.
+    for (let idleTimeoutMs = 1000; ; idleTimeoutMs *= 2) {
+      const { rig, link } = await connected(t, { idleTimeoutMs });
+      const quiet = await pair(t, rig, await rig.listen(), await backend(t));
+      let last = performance.now();
+      let longest = 0;
+      const look = () => {
+        longest = Math.max(longest, performance.now() - last);
+        last = performance.now();
+      };
+      // Whoever gets a byte sends one back, until the quiet connection beside it has timed out.
+      for (const { socket } of [link.client.read(), link.backend.read()]) {
+        socket.on('data', (data) => {
+          look();
+          socket.write(data);
+        });
+      }
+      link.client.socket.write('ball');
+      const { conn } = await rig.next('closed');
+      look();
+      if (longest > idleTimeoutMs / 2) continue;
+      t.equal(conn, quiet.conn);
+      t.equal(rig.engine.size, 1);
+      return;
+    }
   });
 
   for (const [one, other] of sides) {
@@ -52,9 +103,29 @@ export function checksSuite(t: Test, make: MakeEngine): void {
       t.equal(rig.engine.size, 1, 'a connection that is open both ways has no such timeout');
     });
 
+    // Guards: a peer must not take a part for the whole.
+    t.test(`no byte moves because the ${other} does not take what waits for it`, { buffered: true }, async (t) => {
+      const { rig, link } = await standstill(one, (idleTimeoutMs) => connected(t, { idleTimeoutMs }));
+      t.equal((await rig.closed(link.conn)).reason, 'idle_timeout');
+      t.equal(await link[other].read().closed, 'ECONNRESET', 'the one that did not get it all');
+      t.match(await link[one].read().closed, RESET, 'and the one whose bytes were not taken');
+    });
+
+    t.test(`the ${other} is done, and does not take what waits for it`, { buffered: true }, async (t) => {
+      const { rig, link } = await standstill(one, async (halfCloseTimeoutMs) => {
+        const { rig, link } = await connected(t, { halfCloseTimeoutMs });
+        link[other].socket.end();
+        await link[one].read().ended;
+        return { rig, link };
+      });
+      t.equal((await rig.closed(link.conn)).reason, 'half_close_timeout');
+      t.equal(await link[other].read().closed, 'ECONNRESET', 'the one that did not get it all');
+      t.match(await link[one].closed, RESET, 'and the one whose bytes were not taken');
+    });
+
     t.test(`the stalled ${one} resets`, { buffered: true }, async (t) => {
       const { rig, link } = await connected(t, {});
-      link[one].socket.write(Buffer.alloc(64 * 1024 * 1024));
+      link[one].socket.write(FLOOD);
       await stalled(link[one]);
       link[one].socket.resetAndDestroy();
       t.equal((await rig.closed(link.conn)).reason, `${one}_reset`);
@@ -63,7 +134,7 @@ export function checksSuite(t: Test, make: MakeEngine): void {
 
     t.test(`the ${one} resets instead of reading what stalls the ${other}`, { buffered: true }, async (t) => {
       const { rig, link } = await connected(t, {});
-      link[other].socket.write(Buffer.alloc(64 * 1024 * 1024));
+      link[other].socket.write(FLOOD);
       await stalled(link[other]);
       link[one].socket.resetAndDestroy();
       t.equal((await rig.closed(link.conn)).reason, `${one}_reset`);
@@ -77,6 +148,28 @@ export function checksSuite(t: Test, make: MakeEngine): void {
       link[one].socket.resetAndDestroy();
       t.equal((await rig.closed(link.conn)).reason, `${one}_reset`);
       t.match(await link[other].resetAfterEnd(), RESET);
+    });
+
+    t.test(`the ${one} ends, and resets while its last bytes wait for the ${other}`, { buffered: true }, async (t) => {
+      const { rig, link: probe } = await connected(t, {});
+      const to = one === 'client' ? 'bytesToBackend' : 'bytesToClient';
+      probe[one].socket.write(FLOOD);
+      await stalled(probe[one]);
+      rig.close(probe.conn);
+      const { [to]: taken } = await rig.closed(probe.conn);
+
+      const link = await pair(t, rig, await rig.listen(), await backend(t));
+      const sent = taken + WAITING_BYTES;
+      link[one].socket.end(Buffer.alloc(sent));
+      await once(link[one].socket, 'finish');
+      await until('the end to be in the kernel, behind bytes that the engine cannot pass on', () =>
+        hasEnded(link[one]),
+      );
+      link[one].socket.resetAndDestroy();
+      const closed = await rig.closed(link.conn);
+      t.equal(closed.reason, `${one}_reset`);
+      t.ok(closed[to] < sent, `${sent - closed[to]} bytes waited`);
+      t.equal(await link[other].read().closed, 'ECONNRESET');
     });
   }
 

@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import type { Test } from 'tap';
+import { tcpTable } from '../fixtures/tcp-table.ts';
 import { until } from '../fixtures/until.ts';
 import { backend, client, type MakeEngine, type Pair, pair, Rig, refusingPort } from './data-plane-rig.ts';
 
@@ -12,17 +13,10 @@ export function descriptorsSuite(t: Test, make: MakeEngine): void {
     const port = await rig.listen();
     const to = await backend(t);
     await pair(t, rig, port, to);
-    const hex = (number: number) => number.toString(16).toUpperCase().padStart(4, '0');
-    // proc_net_tcp: sl, local_address, rem_address, st (01: established), queues, tr:tm->when (02: keepalive timer)
     const timers = () =>
-      readFileSync('/proc/net/tcp', 'utf8')
-        .split('\n')
-        .map((line) => line.trim().split(/\s+/))
-        .filter(
-          ([, local, remote, state]) =>
-            state === '01' && (local?.endsWith(`:${hex(port)}`) || remote?.endsWith(`:${hex(to.port)}`)),
-        )
-        .map((fields) => fields[5]?.slice(0, 2))
+      tcpTable()
+        .filter((entry) => entry.state === 'established' && (entry.localPort === port || entry.remotePort === to.port))
+        .map(({ timer }) => timer)
         .join();
     await until('a keepalive timer on both sides', async () => timers() === '02,02');
   });

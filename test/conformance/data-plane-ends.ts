@@ -1,4 +1,5 @@
 import type { Test } from 'tap';
+import { lastBytesSuite } from './data-plane-last-bytes.ts';
 import { backend, type MakeEngine, type Pair, pair, Rig } from './data-plane-rig.ts';
 
 /** A reset, as a socket that writes sees it. */
@@ -61,6 +62,8 @@ export function endsSuite(t: Test, make: MakeEngine): void {
       t.equal((await rig.closed(link.conn)).reason, `${one}_reset`);
     });
   }
+
+  t.test('the last bytes', async (t) => lastBytesSuite(t, make));
 
   t.test('both end at once', async (t) => {
     const { rig, link } = await connected(t);

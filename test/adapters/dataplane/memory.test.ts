@@ -4,7 +4,8 @@ import net from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
 import t, { type Test } from 'tap';
-import { loadAddon } from '../../../src/adapters/dataplane/epoll/load-addon.ts';
+import { type Engine, onEachEngine } from '../../fixtures/engines.ts';
+import type { Usage } from './relay-process.ts';
 
 const MIB = 1024 * 1024;
 const TOTAL = 1024 * MIB;
@@ -18,14 +19,9 @@ const STALLED_TURNS = 20;
 /** Most that the engine's process may grow by. Its buffers are below 1 MiB here; the rest is its heap. */
 const GROWTH = 64 * MIB;
 
-const { reason } = loadAddon();
+onEachEngine(t, 'a GiB to a reader that stops again and again does not pass through memory', relayGiB);
 
-t.test('stream: a GiB to a reader that stops again and again does not pass through memory', (t) =>
-  relayGiB(t, 'stream'),
-);
-t.test('epoll: likewise', { skip: reason ?? false }, (t) => relayGiB(t, 'epoll'));
-
-async function relayGiB(t: Test, engine: string): Promise<void> {
+async function relayGiB(t: Test, engine: Engine): Promise<void> {
   // Guards: the engine reads no more than the other side took, whatever the writer offers.
   const reader = await listen(t);
   const relay = await startRelay(t, reader.port, engine);
@@ -81,15 +77,10 @@ async function stalled(writer: net.Socket, engine: ChildProcess): Promise<void> 
   }
 }
 
-interface Memory {
-  readonly rss: number;
-  readonly peak: number;
-}
-
 async function startRelay(
   t: Test,
   backendPort: number,
-  engine: string,
+  engine: Engine,
 ): Promise<{ child: ChildProcess; port: number }> {
   const file = fileURLToPath(new URL('./relay-process.ts', import.meta.url));
   const child = fork(file, [String(backendPort), engine], { execArgv: [] });
@@ -98,10 +89,10 @@ async function startRelay(
   return { child, port };
 }
 
-async function ask(child: ChildProcess): Promise<Memory> {
-  child.send('memory');
-  const [memory] = (await once(child, 'message')) as [Memory];
-  return memory;
+async function ask(child: ChildProcess): Promise<Usage> {
+  child.send('usage');
+  const [usage] = (await once(child, 'message')) as [Usage];
+  return usage;
 }
 
 async function listen(t: Test): Promise<{ port: number; accepted: Promise<net.Socket> }> {

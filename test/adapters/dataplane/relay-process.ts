@@ -1,44 +1,55 @@
 import { readdirSync } from 'node:fs';
-import { chooseEngine, type WantedEngine } from '../../../src/adapters/dataplane/choose-engine.ts';
-import { EpollDataPlane } from '../../../src/adapters/dataplane/epoll/epoll-data-plane.ts';
-import { loadAddon } from '../../../src/adapters/dataplane/epoll/load-addon.ts';
-import { StreamDataPlane } from '../../../src/adapters/dataplane/stream/stream-data-plane.ts';
 import { bindListeners } from '../../../src/adapters/outbound/listening-sockets.ts';
-import type { DataPlane, DataPlaneOptions } from '../../../src/application/ports/data-plane.ts';
+import type { Engine } from '../../fixtures/engines.ts';
+import { makeEngine } from './make-engine.ts';
+
+/** What a relay's process has used, and what passed through it. */
+export interface Usage {
+  /** Resident bytes, now and at their peak. */
+  readonly rss: number;
+  readonly peak: number;
+  readonly descriptors: number;
+  readonly accepted: number;
+  readonly closed: number;
+}
 
 /**
  * A process of its own for one engine, its second argument: relays every client to the port of loopback that its first
- * argument names. Tells its port once, and at any message its resident set, in bytes, now and at its peak, and how many
- * descriptors it has.
+ * argument names. Tells its port once, and at any message its usage.
  */
 const backendPort = Number(process.argv[2]);
+const engineName = process.argv[3] as Engine;
 
-const build = process.env.EDGEPROXY_TEST_ADDON === 'Debug' ? 'Debug' : 'Release';
-const choice = chooseEngine(process.argv[3] as WantedEngine, () => loadAddon(build));
-const options: DataPlaneOptions = {
+let accepted = 0;
+let closed = 0;
+const engine = makeEngine(engineName, {
   connectTimeoutMs: 60_000,
   idleTimeoutMs: 0,
   halfCloseTimeoutMs: 0,
   maxConnections: 100,
   onEvents: (events) => {
     for (const event of events) {
-      if (event.type === 'accepted') engine.connect(event.conn, { host: '127.0.0.1', port: backendPort });
+      if (event.type === 'closed') closed++;
+      if (event.type !== 'accepted') continue;
+      accepted++;
+      engine.connect(event.conn, { host: '127.0.0.1', port: backendPort });
     }
   },
-};
-const engine: DataPlane<Parameters<StreamDataPlane['listen']>[0]> =
-  choice.engine === 'epoll' ? new EpollDataPlane(options, choice.addon) : new StreamDataPlane(options);
+});
 
 const [bound] = bindListeners([{ name: 'relay', host: '127.0.0.1', port: 0, app: '' }]);
 if (bound === undefined) throw new Error('nothing was bound');
 await engine.listen(bound.handle, 0);
 process.send?.({ port: bound.listener.port });
 process.on('message', () => {
-  // maxRSS is in KiB.
-  process.send?.({
+  const usage: Usage = {
     rss: process.memoryUsage.rss(),
+    // maxRSS is in KiB.
     peak: process.resourceUsage().maxRSS * 1024,
     descriptors: process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0,
-  });
+    accepted,
+    closed,
+  };
+  process.send?.(usage);
 });
 process.on('disconnect', () => process.exit());

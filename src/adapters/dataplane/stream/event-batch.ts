@@ -26,6 +26,12 @@ export class EventBatch {
     this.#events = [];
     this.#deliver(events);
   };
+  /** By the timer too: a turn begins with its timers, and what it brings afterwards would be a second batch. */
+  readonly #flushThisTurn = () => {
+    if (this.#immediate) return;
+    this.#immediate = true;
+    setImmediate(this.#flush);
+  };
 
   constructor(deliver: (events: readonly DataPlaneEvent[]) => void) {
     this.#deliver = deliver;
@@ -33,12 +39,7 @@ export class EventBatch {
 
   push(event: DataPlaneEvent): void {
     const count = this.#events.push(event);
-    if (this.#immediate) return;
-    if (URGENT.has(event.type) || count >= WAIT_EVENTS) {
-      this.#immediate = true;
-      setImmediate(this.#flush);
-    } else {
-      this.#timer ??= setTimeout(this.#flush, WAIT_MS);
-    }
+    if (URGENT.has(event.type) || count >= WAIT_EVENTS) this.#flushThisTurn();
+    else if (!this.#immediate) this.#timer ??= setTimeout(this.#flushThisTurn, WAIT_MS);
   }
 }

@@ -1,0 +1,23 @@
+import { bindListeners } from '../../../src/adapters/outbound/listening-sockets.ts';
+import type { Engine } from '../../fixtures/engines.ts';
+import { makeEngine } from './make-engine.ts';
+
+/**
+ * A process of its own that may open few descriptors, and does not know it, for the engine that its argument names: tells
+ * its port, and every event.
+ */
+const engine = makeEngine(process.argv[2] as Engine, {
+  connectTimeoutMs: 60_000,
+  idleTimeoutMs: 0,
+  halfCloseTimeoutMs: 0,
+  maxConnections: 1_000_000,
+  onEvents: (events) => {
+    for (const event of events) process.send?.(event);
+  },
+});
+const [bound] = bindListeners([{ name: 'few', host: '127.0.0.1', port: 0, app: '' }]);
+if (bound === undefined) throw new Error('nothing was bound');
+await engine.listen(bound.handle, 3);
+process.send?.({ type: 'port', port: bound.listener.port });
+process.on('message', (conn: number) => engine.close(conn));
+process.on('disconnect', () => process.exit());
