@@ -8,6 +8,7 @@
         'src/adapters/dataplane/epoll/native/buffers.c',
         'src/adapters/dataplane/epoll/native/connection.c',
         'src/adapters/dataplane/epoll/native/dial.c',
+        'src/adapters/dataplane/epoll/native/head.c',
         'src/adapters/dataplane/epoll/native/listener.c',
         'src/adapters/dataplane/epoll/native/loop.c',
         'src/adapters/dataplane/epoll/native/relay.c',

@@ -12,7 +12,7 @@ import { type Logs, openLogs } from './adapters/outbound/log/pino-log.ts';
 import { bundledGeoipPath } from './adapters/outbound/maxmind/bundled.ts';
 import { MaxmindGeoResolver } from './adapters/outbound/maxmind/maxmind-geo-resolver.ts';
 import { MemoryBindings } from './adapters/outbound/memory-bindings/memory-bindings.ts';
-import { PrometheusMetrics } from './adapters/outbound/prometheus-metrics.ts';
+import { PrometheusMetrics } from './adapters/outbound/prometheus/prometheus-metrics.ts';
 import { ensureDatabase } from './adapters/outbound/sqlite/ensure-database.ts';
 import { ownEndpoints } from './adapters/outbound/sqlite/own-endpoints.ts';
 import { SqliteBackendRepository } from './adapters/outbound/sqlite/sqlite-backend-repository.ts';
@@ -22,6 +22,7 @@ import { type ConnectionLease, ProxyService } from './application/proxy-service.
 import { readiness } from './application/readiness.ts';
 import { ReloadRouting } from './application/reload-routing.ts';
 import { RoutingState } from './application/routing-state.ts';
+import { ShareClients } from './application/share-clients.ts';
 import { WorkerSupervisor } from './application/supervise-workers.ts';
 import { sweepBindings } from './application/sweep-bindings.ts';
 import { viewBackends } from './application/view-backends.ts';
@@ -87,6 +88,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const decisions = { routing, ledger, bindings, geo, popRegion: config.popRegion, clock };
   const service = new ProxyService({ ...decisions, listeners, metrics, accessLog });
 
+  const shares = new ShareClients((incarnation) => ledger.heldBy(incarnation));
   const launcher = new ClusterLauncher({
     exec: fileURLToPath(new URL('../workers/proxy.ts', import.meta.url)),
     env: (incarnation) => ({ NODE_COMPILE_CACHE: COMPILE_CACHE, [INCARNATION_VARIABLE]: String(incarnation) }),
@@ -99,6 +101,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
         service,
         heartbeatTimeoutMs: config.heartbeatTimeoutMs,
         ...events,
+        onBooked: () => shares.update(),
         onDropped: (count) => {
           droppedMessages += count;
         },
@@ -106,6 +109,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   });
   const supervisor = new WorkerSupervisor({
     launcher,
+    shares,
     clock,
     log,
     workers: config.workers,
@@ -119,8 +123,9 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const stopSweeping = sweepBindings(bindings, clock, config.bindingGcIntervalMs);
 
   /** Node waits at its exit for a write that a stalled reader of the log holds up: nobody else should. */
-  const leave = async (code: number) => {
-    if (await logs.end(LAST_LINES_MS)) process.exit(code);
+  let exitCode = 0;
+  const leave = async () => {
+    if (await logs.end(LAST_LINES_MS)) process.exit(exitCode);
     process.kill(process.pid, 'SIGKILL');
   };
   let admin: AdminServer | null = null;
@@ -146,13 +151,15 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
         watchGeoip.stop();
         await Promise.all([reload.stop(), admin?.close()]);
         log.info({}, 'stopped');
-        await leave(0);
+        await leave();
       });
     },
     stopAtOnce: (signal) => {
       log.warn({ signal, connections: ledger.total }, 'stopping at once');
+      // Also for the stop that is under way, which the end of the workers completes.
+      exitCode = 1;
       supervisor.killAll();
-      void leave(1);
+      void leave();
     },
   });
 

@@ -9,6 +9,7 @@ import { ChannelPicker } from '../src/adapters/outbound/channel-picker.ts';
 import { CHANNEL_FD } from '../src/adapters/outbound/cluster-launcher.ts';
 import { connectionBudget, descriptorLimit } from '../src/adapters/outbound/descriptor-limit.ts';
 import { primaryLog } from '../src/adapters/outbound/primary-log.ts';
+import type { TcpHandle } from '../src/application/ports/listening-socket.ts';
 import { ServeConnections } from '../src/application/serve-connections.ts';
 import { INCARNATION_VARIABLE, readConfig } from '../src/config.ts';
 import { messageOf } from '../src/errors.ts';
@@ -34,6 +35,7 @@ const picker = new ChannelPicker({
   onHello: (denied) => {
     if (denied !== null) fail(`the primary turned this worker away: ${denied}`);
   },
+  onShare: (connections) => serve.dataPlane.acceptBelow(connections),
   onLost: () => process.exit(0),
 });
 
@@ -47,30 +49,39 @@ const serve = new ServeConnections(
       halfCloseTimeoutMs: config.halfCloseTimeoutMs,
       maxConnections: connectionBudget(descriptorLimit(), config.listeners.length),
       onEvents,
+      onReopen: () => tell({ edgeproxy: 'reopen' }),
     };
     const choice = chooseEngine(config.engine, loadAddon);
     return choice.engine === 'epoll' ? new EpollDataPlane(options, choice.addon) : new StreamDataPlane(options);
   },
 );
 
-const listening: Promise<void>[] = [];
+let listening: Promise<void>[] = [];
 process.on('message', (message: unknown, handle: unknown) => {
   if (!isPrimaryLifecycle(message)) return;
   if (message.edgeproxy === 'drain') {
     drain();
     return;
   }
+  // Asked for before the drain began.
+  if (draining) {
+    (handle as TcpHandle).close();
+    return;
+  }
   listening.push(serve.dataPlane.listen(handle as never, message.listener));
   if (!message.last) return;
-  Promise.all(listening).then(
-    () => {
-      tell({ edgeproxy: 'accepting' });
-      // Node would write it at exit, which a worker that is killed never comes to; its successor starts twice as fast.
-      flushCompileCache();
-    },
-    (error) => fail(`cannot listen: ${messageOf(error)}`, error),
-  );
+  Promise.all(listening).then(accepting, (error) => fail(`cannot listen: ${messageOf(error)}`, error));
+  listening = [];
 });
+
+let flushed = false;
+/** Also when it comes to accept again. */
+function accepting(): void {
+  tell({ edgeproxy: 'accepting' });
+  // Node would write it at exit, which a worker that is killed never comes to; its successor starts twice as fast.
+  if (!flushed) flushCompileCache();
+  flushed = true;
+}
 
 function drain(): void {
   draining = true;

@@ -86,7 +86,7 @@ export class ServeConnections {
     else if (event.type === 'connected') this.#connected(event.conn, event.rttMs);
     else if (event.type === 'connectFailed') this.#connectFailed(event.conn, event.code);
     else if (event.type === 'closed') this.#closed(event);
-    else this.#refusedByEngine(event.listener, event.address);
+    else if (event.type === 'refused') this.#refusedByEngine(event.listener, event.address);
   }
 
   #refusedByEngine(listener: number, address: string): void {

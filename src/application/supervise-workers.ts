@@ -4,6 +4,7 @@ import type { Clock } from './ports/clock.ts';
 import type { Log } from './ports/log.ts';
 import type { WorkerExit, WorkerLauncher, WorkerProcess } from './ports/worker-launcher.ts';
 import { RestartBackoff, STABLE_MS } from './restart-backoff.ts';
+import type { ShareClients } from './share-clients.ts';
 import type { SupervisorHealth, WorkerState, WorkerView } from './worker-views.ts';
 
 export type { SupervisorHealth, WorkerState, WorkerView } from './worker-views.ts';
@@ -17,6 +18,7 @@ export interface SupervisorOptions {
   readonly heldBy: (incarnation: number) => number;
   /** A drained worker exits by then by itself; shortly after it is killed. In ms. */
   readonly drainTimeoutMs: number;
+  readonly shares: ShareClients;
 }
 
 interface Member {
@@ -216,6 +218,7 @@ export class WorkerSupervisor {
     }, STABLE_MS);
     this.#options.log.info({ incarnation: member.incarnation, worker: member.process.pid }, 'worker serving');
     member.settleStart(null);
+    this.#options.shares.join(member.incarnation, (connections) => member.process.share(connections));
     this.#announceServing();
   }
 
@@ -246,6 +249,7 @@ export class WorkerSupervisor {
     if (member.state === 'draining' || !this.#members.has(member)) return;
     clearTimeout(member.deadline!);
     member.state = 'draining';
+    this.#options.shares.leave(member.incarnation);
     const connections = this.#options.heldBy(member.incarnation);
     this.#options.log.info(
       { incarnation: member.incarnation, worker: member.process.pid, connections },
@@ -259,6 +263,7 @@ export class WorkerSupervisor {
   #exited(member: Member, exit: WorkerExit): void {
     clearTimeout(member.deadline!);
     this.#members.delete(member);
+    this.#options.shares.leave(member.incarnation);
     const { incarnation, process, state, replaces } = member;
     const what = exit.reason || (exit.signal === null ? `exit code ${exit.code}` : `signal ${exit.signal}`);
     const fields = {

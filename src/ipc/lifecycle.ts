@@ -5,6 +5,8 @@
 export type WorkerLifecycle =
   /** It listens on every socket that it was sent. */
   | { readonly edgeproxy: 'accepting' }
+  /** It gave its listening sockets up for a while and needs them again. */
+  | { readonly edgeproxy: 'reopen' }
   /** It was asked by a signal to go. */
   | { readonly edgeproxy: 'retire' }
   /** It is about to exit, and why. */
@@ -24,9 +26,12 @@ export type PrimaryLifecycle =
   /** Carries the socket of listener number `listener`; `last`: there is no further one. */
   { readonly edgeproxy: 'listen'; readonly listener: number; readonly last: boolean } | { readonly edgeproxy: 'drain' };
 
+/** Messages without content. */
+const PLAIN: ReadonlySet<unknown> = new Set(['accepting', 'reopen', 'retire']);
+
 export function isLifecycleMessage(message: unknown): message is WorkerLifecycle {
   if (!isObject(message)) return false;
-  if (message.edgeproxy === 'accepting' || message.edgeproxy === 'retire') return true;
+  if (PLAIN.has(message.edgeproxy)) return true;
   if (message.edgeproxy === 'failed') return typeof message.reason === 'string';
   const level = (LOG_LEVELS as readonly unknown[]).includes(message.level);
   return message.edgeproxy === 'log' && level && typeof message.message === 'string' && isObject(message.fields);

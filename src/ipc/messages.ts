@@ -6,7 +6,7 @@ import type { PickReason, RefusalReason } from '../domain/entities.ts';
  *
  * Raise PROTOCOL with every change of a tuple: during a roll, workers of the new code meet a primary of the old one.
  */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 /** Worker -> primary. */
 export const FromWorker = {
@@ -27,6 +27,7 @@ export const FromPrimary = {
   heartbeat: 3,
   assigned: 4,
   refused: 5,
+  share: 6,
 } as const;
 
 /** The first message of a worker; nothing else is heard before it. */
@@ -89,7 +90,16 @@ export type AssignedMessage = [
 ];
 export type RefusedMessage = [kind: typeof FromPrimary.refused, seq: number, reason: RefusalReason];
 
-export type PrimaryMessage = WelcomeMessage | DeniedMessage | PrimaryHeartbeat | AssignedMessage | RefusedMessage;
+/** The worker may hold so many connections before it leaves further clients to the others; 0: as many as come. */
+export type ShareMessage = [kind: typeof FromPrimary.share, connections: number];
+
+export type PrimaryMessage =
+  | WelcomeMessage
+  | DeniedMessage
+  | PrimaryHeartbeat
+  | AssignedMessage
+  | RefusedMessage
+  | ShareMessage;
 
 /** Why a connection closed, as numbers on the wire. Order is part of the protocol. */
 export const CLOSE_REASONS = [

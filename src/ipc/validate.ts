@@ -32,6 +32,7 @@ const PRIMARY_FORMS: Readonly<Record<number, readonly Check[]>> = {
   [FromPrimary.heartbeat]: [],
   [FromPrimary.assigned]: [index, text, text, index, pickReason],
   [FromPrimary.refused]: [index, refusal],
+  [FromPrimary.share]: [index],
 };
 
 export function isWorkerMessage(value: unknown): value is WorkerMessage {

@@ -11,6 +11,8 @@ export const NEVER_MS = 600_000;
 /** What a session told its owner. */
 export interface Told {
   welcomes: number;
+  /** How often slots may have changed. */
+  booked: number;
   dropped: number;
   readonly failures: string[];
   /** Resolves with the first failure. */
@@ -29,7 +31,7 @@ export async function openSession(
   const failed = new Promise<string>((resolve) => {
     fail = resolve;
   });
-  const told: Told = { welcomes: 0, dropped: 0, failures: [], failed };
+  const told: Told = { welcomes: 0, booked: 0, dropped: 0, failures: [], failed };
   const session = new WorkerSession({
     socket: mine,
     incarnation,
@@ -41,6 +43,9 @@ export async function openSession(
     onFailure: (reason) => {
       told.failures.push(reason);
       fail(reason);
+    },
+    onBooked: () => {
+      told.booked++;
     },
     onDropped: (count) => {
       told.dropped += count;
@@ -60,6 +65,14 @@ export function openPicker(socket: net.Socket, incarnation = 1, timeoutMs = NEVE
   const lost = new Promise<void>((resolve) => {
     lose = resolve;
   });
-  const picker = new ChannelPicker({ socket, incarnation, timeoutMs, onHello: hello, onLost: lose });
-  return { picker, greeted, lost };
+  const shares: number[] = [];
+  const picker = new ChannelPicker({
+    socket,
+    incarnation,
+    timeoutMs,
+    onHello: hello,
+    onShare: (share) => shares.push(share),
+    onLost: lose,
+  });
+  return { picker, greeted, lost, shares };
 }

@@ -22,6 +22,8 @@ export class ScriptedDataPlane implements DataPlane {
 
   async listen(): Promise<void> {}
   stopAccepting(): void {}
+  acceptBelow(): void {}
+  readHead(): void {}
 
   connect(conn: Conn, to: Endpoint): void {
     this.#want(conn, { kind: 'connect', to });

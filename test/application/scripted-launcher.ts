@@ -8,6 +8,8 @@ export class ScriptedWorker {
   readonly #journal: string[];
   drained = false;
   killed = '';
+  /** 0: all of them. */
+  shareOfClients = 0;
 
   constructor(incarnation: number, events: WorkerEvents, journal: string[]) {
     this.pid = 1000 + incarnation;
@@ -24,6 +26,10 @@ export class ScriptedWorker {
   exits({ code = 0, signal = null, reason = '', cut = 0 }: Partial<WorkerExit> = {}): void {
     this.#journal.push(`${this.incarnation} exits`);
     this.events.exited({ code: signal === null ? code : null, signal, reason, cut });
+  }
+
+  share(connections: number): void {
+    this.shareOfClients = connections;
   }
 
   drain(): void {

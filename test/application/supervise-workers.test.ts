@@ -1,5 +1,6 @@
 import { mock } from 'node:test';
 import t, { type Test } from 'tap';
+import { ShareClients } from '../../src/application/share-clients.ts';
 import { WorkerSupervisor } from '../../src/application/supervise-workers.ts';
 import { silentLog } from '../fixtures/silent-log.ts';
 import { ScriptedLauncher } from './scripted-launcher.ts';
@@ -21,12 +22,14 @@ function stage(t: Test, workers: number): Stage {
   const launcher = new ScriptedLauncher();
   const held = new Map<number, number>();
   let now = 0;
+  const heldBy = (incarnation: number) => held.get(incarnation) ?? 0;
   const supervisor = new WorkerSupervisor({
     launcher,
     clock: { now: () => now },
     log: silentLog,
     workers,
-    heldBy: (incarnation) => held.get(incarnation) ?? 0,
+    heldBy,
+    shares: new ShareClients(heldBy),
     drainTimeoutMs: DRAIN_MS,
   });
   const pass = (ms: number) => {

@@ -112,8 +112,8 @@ export function bytesSuite(t: Test, make: MakeEngine): void {
   });
 }
 
-/** Writes pieces of those sizes, sometimes in one turn and sometimes not, and ends; all that was written. */
-async function send(peer: Peer, sizes: readonly number[], seed: number): Promise<Buffer> {
+/** Writes pieces of those sizes, sometimes in one turn and sometimes not, and perhaps ends; all that was written. */
+export async function send(peer: Peer, sizes: readonly number[], seed: number, ends = true): Promise<Buffer> {
   const sent: Buffer[] = [];
   for (const [i, size] of sizes.entries()) {
     const piece = bytesOf(size, seed + i);
@@ -121,7 +121,7 @@ async function send(peer: Peer, sizes: readonly number[], seed: number): Promise
     peer.socket.write(piece);
     if ((seed + i) % 3 !== 0) await nextTurn();
   }
-  peer.socket.end();
+  if (ends) peer.socket.end();
   return Buffer.concat(sent);
 }
 

@@ -2,7 +2,14 @@ import { once } from 'node:events';
 import net from 'node:net';
 import type { Test } from 'tap';
 import { bindListeners } from '../../src/adapters/outbound/listening-sockets.ts';
-import type { Conn, DataPlane, DataPlaneEvent, DataPlaneOptions } from '../../src/application/ports/data-plane.ts';
+import type {
+  Conn,
+  DataPlane,
+  DataPlaneEvent,
+  DataPlaneOptions,
+  HeadOptions,
+} from '../../src/application/ports/data-plane.ts';
+import { HeadFollower } from './data-plane-head-follower.ts';
 
 /** A bound socket, as the engines take it. */
 export type Handle = ReturnType<typeof bindListeners>[number]['handle'];
@@ -27,6 +34,8 @@ export class Rig {
   readonly #broken: string[] = [];
   readonly #life = new Map<Conn, 'waiting' | 'dialling' | 'connected'>();
   readonly #waiting = new Set<() => void>();
+  readonly #heads = new HeadFollower((promise) => this.#wrong(promise));
+  #stopping = false;
   #inside = false;
   #hadBatch = false;
 
@@ -41,22 +50,31 @@ export class Rig {
   }
 
   /** Listens on a loopback address; the port. */
-  async listen(host = '127.0.0.1', listener = LISTENER): Promise<number> {
+  async listen(host = '127.0.0.1', listener = LISTENER, head?: HeadOptions): Promise<number> {
     const { handle, port } = bind(host);
-    await this.engine.listen(handle, listener);
+    this.#heads.listens(listener, head);
+    await this.engine.listen(handle, listener, head);
     return port;
   }
 
-  connect(conn: Conn, port: number, host = '127.0.0.1'): void {
+  readHead(conn: Conn): void {
+    if (this.#life.get(conn) === 'waiting') this.#heads.asks(conn);
+    this.#call(() => this.engine.readHead(conn));
+  }
+
+  connect(conn: Conn, port: number, host = '127.0.0.1', skip?: number): void {
     this.#life.set(conn, 'dialling');
-    this.#call(() => this.engine.connect(conn, { host, port }));
+    this.#heads.takesBack(conn);
+    this.#call(() => this.engine.connect(conn, { host, port }, skip));
   }
 
   reject(conn: Conn, how: 'close' | 'reset'): void {
+    this.#heads.takesBack(conn);
     this.#call(() => this.engine.reject(conn, how));
   }
 
   close(conn: Conn): void {
+    this.#heads.takesBack(conn);
     this.#call(() => this.engine.close(conn));
   }
 
@@ -114,9 +132,15 @@ export class Rig {
     if (event.type === 'accepted') {
       if (before !== 'none' || !Number.isInteger(event.conn) || event.conn < 1) wrong();
       this.#life.set(event.conn, 'waiting');
+      this.#heads.accepted(event);
+      if (this.#stopping) this.close(event.conn);
+    } else if (event.type === 'head') {
+      if (before !== 'waiting') wrong();
+      this.#heads.told(event);
     } else if (event.type === 'closed') {
       if (before === 'none') wrong();
       this.#life.delete(event.conn);
+      this.#heads.closed(event.conn);
     } else {
       if (before !== 'dialling') wrong();
       this.#life.set(event.conn, event.type === 'connected' ? 'connected' : 'waiting');
@@ -129,9 +153,12 @@ export class Rig {
 
   /** Throws when a promise was broken: a test that has ended cannot fail otherwise. */
   async #stop(): Promise<void> {
+    this.#stopping = true;
     this.engine.stopAccepting();
     for (const conn of this.#life.keys()) this.close(conn);
-    while (this.#life.size > 0) await this.next('closed');
+    // A client whose head is awaited is told now, and closed when it is.
+    while (this.#life.size > 0 || (this.#heads.any && this.engine.size > 0))
+      await this.until((event): event is DataPlaneEvent => event !== null);
     if (this.engine.size !== 0) this.#wrong(`${this.engine.size} connections held after the last was closed`);
     if (this.#broken.length > 0) throw new Error(this.#broken.join('; '));
   }

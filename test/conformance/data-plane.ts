@@ -6,7 +6,11 @@ import { descriptorsSuite } from './data-plane-descriptors.ts';
 import { dialSuite } from './data-plane-dial.ts';
 import { duplicate } from './data-plane-duplicate.ts';
 import { endsSuite } from './data-plane-ends.ts';
+import { headSuite } from './data-plane-head.ts';
+import { headBytesSuite } from './data-plane-head-bytes.ts';
+import { headEndsSuite } from './data-plane-head-ends.ts';
 import { backend, bind, client, LISTENER, type MakeEngine, pair, Rig } from './data-plane-rig.ts';
+import { shareSuite } from './data-plane-share.ts';
 
 /**
  * What DataPlane promises, for any engine. It speaks to the engine only through the port; every rig also holds the order
@@ -14,8 +18,12 @@ import { backend, bind, client, LISTENER, type MakeEngine, pair, Rig } from './d
  */
 export function dataPlaneConformance(t: Test, make: MakeEngine): void {
   t.test('accepting', async (t) => acceptingSuite(t, make));
+  t.test('its share of the clients', async (t) => shareSuite(t, make));
   t.test('dialling', async (t) => dialSuite(t, make));
   t.test('bytes', async (t) => bytesSuite(t, make));
+  t.test('heads', async (t) => headSuite(t, make));
+  t.test('heads: ends', async (t) => headEndsSuite(t, make));
+  t.test('heads: bytes', async (t) => headBytesSuite(t, make));
   t.test('ends and resets', async (t) => endsSuite(t, make));
   t.test('what is checked once a second', async (t) => checksSuite(t, make));
   t.test('descriptors', async (t) => descriptorsSuite(t, make));

@@ -26,6 +26,8 @@ export interface WorkerSessionOptions {
   readonly onWelcome: () => void;
   /** The worker must be ended: it is silent, or speaks another protocol, or sent what is no frame. */
   readonly onFailure: (reason: string) => void;
+  /** Slots may have been taken or given back. */
+  readonly onBooked: () => void;
   /** Messages that were malformed, or about leases that are not there; they changed nothing. */
   readonly onDropped: (count: number) => void;
 }
@@ -78,6 +80,11 @@ export class WorkerSession {
     return this.#cut;
   }
 
+  /** Tells the worker how many connections it may hold before it leaves further clients to the others. */
+  share(connections: number): void {
+    this.#channel.send([FromPrimary.share, connections]);
+  }
+
   #end(): void {
     if (this.#over) return;
     this.#over = true;
@@ -106,6 +113,7 @@ export class WorkerSession {
     let dropped = 0;
     for (const message of messages) if (!this.#onMessage(message)) dropped++;
     if (dropped > 0) this.#options.onDropped(dropped);
+    this.#options.onBooked();
     // The answers to all that arrived together travel together.
     this.#channel.flush();
   }

@@ -27,6 +27,8 @@ export interface ChannelPickerOptions {
   readonly timeoutMs: number;
   /** The primary's answer to our hello: `null` is a welcome, a text says why it denied. */
   readonly onHello: (denied: string | null) => void;
+  /** How many connections may be held before further clients are left to the other workers; 0: as many as come. */
+  readonly onShare: (connections: number) => void;
   /** The primary is gone. */
   readonly onLost: () => void;
 }
@@ -44,6 +46,7 @@ export class ChannelPicker implements BackendPicker {
   readonly #timeoutMs: number;
   readonly #channel: Channel<PrimaryMessage, WorkerMessage>;
   readonly #onHello: (denied: string | null) => void;
+  readonly #onShare: (connections: number) => void;
   /** By seq. */
   readonly #pending = new NumberMap<Pending>();
   readonly #timer: NodeJS.Timeout;
@@ -52,9 +55,10 @@ export class ChannelPicker implements BackendPicker {
   #silent = false;
   #lost = false;
 
-  constructor({ socket, incarnation, timeoutMs, onHello, onLost }: ChannelPickerOptions) {
+  constructor({ socket, incarnation, timeoutMs, onHello, onShare, onLost }: ChannelPickerOptions) {
     this.#timeoutMs = timeoutMs;
     this.#onHello = onHello;
+    this.#onShare = onShare;
     this.#channel = new Channel(socket, isPrimaryMessage, {
       onMessages: (messages) => this.#onMessages(messages),
       onMalformed: () => {},
@@ -133,6 +137,8 @@ export class ChannelPicker implements BackendPicker {
         this.#onHello(null);
       } else if (message[0] === FromPrimary.denied) {
         this.#onHello(message[1]);
+      } else if (message[0] === FromPrimary.share) {
+        this.#onShare(message[1]);
       }
     }
     this.flush();

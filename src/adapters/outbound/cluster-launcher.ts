@@ -9,6 +9,7 @@ import { isLifecycleMessage, type PrimaryLifecycle } from '../../ipc/lifecycle.t
 
 /** The primary's end of a worker's private channel, as far as a process's life goes. */
 export interface Session {
+  share(connections: number): void;
   /** Resolves with the number of connections that the worker's death cut. */
   processGone(patienceMs: number): Promise<number>;
 }
@@ -70,6 +71,7 @@ export class ClusterLauncher implements WorkerLauncher {
       if (message.edgeproxy === 'accepting') events.accepting();
       else if (message.edgeproxy === 'retire') events.retiring();
       else if (message.edgeproxy === 'failed') reason ||= message.reason;
+      else if (message.edgeproxy === 'reopen') this.#sendSockets(worker);
       else
         this.#options.log[message.level](
           { ...message.fields, incarnation, worker: worker.process.pid },
@@ -81,6 +83,7 @@ export class ClusterLauncher implements WorkerLauncher {
     });
     return {
       pid: worker.process.pid,
+      share: (connections) => session.share(connections),
       drain: () => send(worker, { edgeproxy: 'drain' }),
       kill,
     };
@@ -104,7 +107,7 @@ function notStarted(worker: Worker, events: WorkerEvents): WorkerProcess {
       cut: 0,
     });
   });
-  return { pid: 0, drain: () => {}, kill: () => {} };
+  return { pid: 0, share: () => {}, drain: () => {}, kill: () => {} };
 }
 
 function send(worker: Worker, message: PrimaryLifecycle, handle?: unknown): void {

@@ -34,8 +34,20 @@ export type CloseReason =
   | 'rejected';
 
 export type DataPlaneEvent =
-  /** A client is here; the engine reads nothing from it until it is connected. `address`: the peer's, as text. */
-  | { readonly type: 'accepted'; readonly conn: Conn; readonly listener: number; readonly address: string }
+  /**
+   * A client is here; the engine reads nothing from it until it is connected. `address`: the peer's, as text. `head`: its
+   * first bytes, up to `maxBytes`, for a listener with `HeadOptions` and only there; see `HeadOptions` for when they come,
+   * and when they are none.
+   */
+  | {
+      readonly type: 'accepted';
+      readonly conn: Conn;
+      readonly listener: number;
+      readonly address: string;
+      readonly head?: Uint8Array;
+    }
+  /** The answer to `readHead`: all bytes from the first on. `complete`: there will be no more before `connect`. */
+  | { readonly type: 'head'; readonly conn: Conn; readonly head: Uint8Array; readonly complete: boolean }
   /** The backend accepted and bytes flow. `rttMs`: from dial to accept. */
   | { readonly type: 'connected'; readonly conn: Conn; readonly rttMs: number }
   /** The dial failed; the client is still held, and `connect` or `reject` may follow. `code`: `ECONNREFUSED`, `ETIMEDOUT`, ... */
@@ -66,28 +78,82 @@ export interface DataPlaneOptions {
   readonly maxConnections: number;
   /**
    * Receives every event, in the order in which things happened, as one batch per loop turn at most; never called
-   * re-entrantly from a method of the engine. A turn with an event that a client waits for, `accepted` or
-   * `connectFailed`, delivers at its end; the others come along, or within 5 ms. Event objects and the array are the
-   * receiver's.
+   * re-entrantly from a method of the engine. A turn with an event that a client waits for, `accepted`, `head` or
+   * `connectFailed`, delivers at its end; the others come along, or within 5 ms. Event objects, their bytes and the array
+   * are the receiver's.
    */
   readonly onEvents: (events: readonly DataPlaneEvent[]) => void;
+  /**
+   * The engine gave its listening sockets up because of `acceptBelow`, and needs them again: `listen` is to be called for
+   * each, with a new handle. An engine that can pause a socket never asks; one that cannot ignores `acceptBelow` without
+   * this.
+   */
+  readonly onReopen?: () => void;
+}
+
+/**
+ * For a listener that must look at a client's first bytes before it picks (PROXY protocol, TLS server name). Its clients
+ * are told (`accepted`) when first bytes are there, when their end came before any, when `timeoutMs` are over, or when
+ * accepting is stopped: a drain then knows everybody who is held. Until then they count towards `maxConnections` and in
+ * `size`, and one that resets is gone without a word, as it never had a number.
+ */
+export interface HeadOptions {
+  /** An integer, 1 to `MAX_HEAD_BYTES`. So much is kept at most; the rest stays in the kernel until bytes may flow. */
+  readonly maxBytes: number;
+  /** In ms, > 0, up to 2^31 - 1. Started by the accept, for all of the head; stopped by nothing but `connected` or `closed`. */
+  readonly timeoutMs: number;
+}
+
+export const MAX_HEAD_BYTES = 64 * 1024;
+
+/** Node's timers take no more. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** What is wrong with options, for whoever wrote them; '': nothing. */
+export function headProblem({ maxBytes, timeoutMs }: HeadOptions): string {
+  if (!Number.isInteger(maxBytes) || maxBytes < 1 || maxBytes > MAX_HEAD_BYTES)
+    return `maxBytes of a head is ${maxBytes}: give an integer from 1 to ${MAX_HEAD_BYTES}`;
+  if (!(timeoutMs > 0 && timeoutMs <= MAX_TIMEOUT_MS))
+    return `timeoutMs of a head is ${timeoutMs}: give more than 0, up to ${MAX_TIMEOUT_MS}`;
+  return '';
 }
 
 /** `Handle` is a bound listening socket as the platform passes it between processes. */
 export interface DataPlane<Handle = unknown> {
-  /** Starts to accept on a bound socket. Resolves when the kernel queues clients; `listener` is echoed in `accepted`. */
-  listen(handle: Handle, listener: number): Promise<void>;
-  /** Accepts no more; the shared socket stays open elsewhere. Open connections go on. */
+  /**
+   * Starts to accept on a bound socket. Resolves when the kernel queues clients; `listener` is echoed in `accepted`.
+   * `head`: clients are told with their first bytes. Rejects with EDGE_ERR_INTERNAL when its values are out of range.
+   */
+  listen(handle: Handle, listener: number, head?: HeadOptions): Promise<void>;
+  /**
+   * Accepts no more; the shared socket stays open elsewhere. Open connections go on. Clients whose head is awaited are
+   * told with what came so far, perhaps nothing; `readHead` waits on for the rest of their time.
+   */
   stopAccepting(): void;
   /**
-   * Dials for an accepted client that is neither dialling nor connected. Ends in `connected`, `connectFailed` or `closed`.
-   * Ignored, as `reject` is, for a connection that is ending already: its `closed` is on the way.
+   * While it holds `connections` or more that were told, clients are left to the other processes that accept on the same sockets; those
+   * that have waited for 100 ms are taken all the same, some at a time, for the others may hang. 0: no limit.
    */
-  connect(conn: Conn, to: Endpoint): void;
+  acceptBelow(connections: number): void;
+  /**
+   * The head so far is not enough to decide. Ends in one `head`, or in `closed`: `head` comes when at least one more byte
+   * is there, or with `complete` when there will be none, because there are `maxBytes`, the client sent its end, or its
+   * `timeoutMs` are over; at once when that is so already. Calls before the answer count as one. `connect`, `reject` and
+   * `close` take it back: then there is no `head`. Ignored as they are, and for clients of a listener without head.
+   */
+  readHead(conn: Conn): void;
+  /**
+   * Dials for an accepted client that is neither dialling nor connected. Ends in `connected`, `connectFailed` or `closed`.
+   * Ignored, as `reject` is, for a connection that is ending already: its `closed` is on the way. Of the head that was told,
+   * all but the first `skip` bytes go to the backend before anything else, and count as bytes to the backend. A `skip` that
+   * is no integer from 0 to the head's length fails with EINVAL. The head outlives a failed dial: the next may skip another
+   * number of bytes.
+   */
+  connect(conn: Conn, to: Endpoint, skip?: number): void;
   /** Turns away an accepted client that is neither dialling nor connected. Ends in `closed`. */
   reject(conn: Conn, how: RejectHow): void;
   /** Resets both sides of a connection in any state. Ends in `closed`. Unknown numbers are ignored, as races make them. */
   close(conn: Conn): void;
-  /** Connections between `accepted` and `closed`. */
+  /** Connections between `accepted` and `closed`, and clients that are to be told when their head is there. */
   readonly size: number;
 }

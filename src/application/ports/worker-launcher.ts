@@ -8,7 +8,7 @@ export interface WorkerExit {
 }
 
 export interface WorkerEvents {
-  /** It accepts connections on every listener. At most once. */
+  /** It accepts connections on every listener; told again when it had stopped for a while. */
   readonly accepting: () => void;
   /** It was asked, from outside, to go: it wants a successor and to be drained. */
   readonly retiring: () => void;
@@ -18,6 +18,8 @@ export interface WorkerEvents {
 
 export interface WorkerProcess {
   readonly pid: number;
+  /** Tells it how many connections it may hold before it leaves further clients to the other workers; 0: as many as come. */
+  share(connections: number): void;
   /** Tells it to accept no more, to finish what is open until the drain deadline, and to exit. */
   drain(): void;
   /** Ends it at once. `reason` comes back in its exit. */

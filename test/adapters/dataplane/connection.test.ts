@@ -70,15 +70,19 @@ async function subject(t: Test): Promise<Subject> {
       onEvents: () => {},
     },
     buffers,
-    emit: (event) => {
-      events.push(event);
-      if (event.type === 'closed') reasons.push(event.reason);
+    events: {
+      push: (event) => {
+        events.push(event);
+        if (event.type === 'closed') reasons.push(event.reason);
+      },
+      holds: () => false,
+      withdraw: () => {},
     },
     ended: () => ended(),
   };
   const connection = new Connection(1, owner, accepted);
   const arrived = once(back, 'connection');
-  connection.connect({ host: '127.0.0.1', port: port(back) });
+  connection.connect({ host: '127.0.0.1', port: port(back) }, 0);
   const [backend]: net.Socket[] = await arrived;
   if (backend === undefined) throw new Error('nothing was dialled');
   sockets.push(client, backend);

@@ -1,5 +1,13 @@
 // Runs in: worker
-import type { Conn, DataPlane, DataPlaneOptions, Endpoint, RejectHow } from '../../../application/ports/data-plane.ts';
+import {
+  type Conn,
+  type DataPlane,
+  type DataPlaneOptions,
+  type Endpoint,
+  type HeadOptions,
+  headProblem,
+  type RejectHow,
+} from '../../../application/ports/data-plane.ts';
 import { codeOf, EdgeError, messageOf } from '../../../errors.ts';
 import { EventRecords } from './event-records.ts';
 import type { Addon, NativeEngine } from './load-addon.ts';
@@ -18,9 +26,13 @@ export class EpollDataPlane implements DataPlane<ListeningHandle> {
 
   constructor(options: DataPlaneOptions, addon: Addon) {
     const { connectTimeoutMs, idleTimeoutMs, halfCloseTimeoutMs, maxConnections, onEvents } = options;
-    const records = new EventRecords();
-    this.#native = new addon.Engine(connectTimeoutMs, idleTimeoutMs, halfCloseTimeoutMs, maxConnections);
-    this.#native.deliver = (count, buffer) => onEvents(records.read(count, buffer));
+    const native = new addon.Engine(connectTimeoutMs, idleTimeoutMs, halfCloseTimeoutMs, maxConnections);
+    const records = new EventRecords((conn, isAnswer) => native.head(conn, isAnswer));
+    native.deliver = (count, buffer) => {
+      const events = records.read(count, buffer);
+      if (events.length > 0) onEvents(events);
+    };
+    this.#native = native;
   }
 
   get size(): number {
@@ -31,9 +43,14 @@ export class EpollDataPlane implements DataPlane<ListeningHandle> {
    * Takes `handle` over: it is closed, as the engine watches a duplicate of its descriptor. Rejects with EDGE_ERR_LISTEN
    * when the kernel refuses to listen.
    */
-  async listen(handle: ListeningHandle, listener: number): Promise<void> {
+  async listen(handle: ListeningHandle, listener: number, head?: HeadOptions): Promise<void> {
+    const problem = head === undefined ? '' : headProblem(head);
+    if (problem !== '') {
+      handle.close();
+      throw new EdgeError('EDGE_ERR_INTERNAL', problem);
+    }
     try {
-      this.#native.listen(descriptorOf(handle), listener);
+      this.#native.listen(descriptorOf(handle), listener, head?.maxBytes ?? 0, head?.timeoutMs ?? 0);
     } catch (cause) {
       const what = codeOf(cause) || messageOf(cause);
       throw new EdgeError('EDGE_ERR_LISTEN', `cannot accept on this socket: ${what}`, { cause });
@@ -46,8 +63,16 @@ export class EpollDataPlane implements DataPlane<ListeningHandle> {
     this.#native.stopAccepting();
   }
 
-  connect(conn: Conn, to: Endpoint): void {
-    this.#native.connect(conn, to.host, to.port);
+  acceptBelow(connections: number): void {
+    this.#native.acceptBelow(connections);
+  }
+
+  readHead(conn: Conn): void {
+    this.#native.readHead(conn);
+  }
+
+  connect(conn: Conn, to: Endpoint, skip = 0): void {
+    this.#native.connect(conn, to.host, to.port, skip);
   }
 
   reject(conn: Conn, how: RejectHow): void {

@@ -11,6 +11,8 @@ const ACCEPTED = 1;
 const CONNECTED = 2;
 const CONNECT_FAILED = 3;
 const CLOSED = 4;
+const ACCEPTED_WITH_HEAD = 6;
+const HEAD = 7;
 
 /** `enum close_reason` of native/batch.h, by its numbers. */
 const REASONS: readonly CloseReason[] = [
@@ -23,14 +25,22 @@ const REASONS: readonly CloseReason[] = [
   'rejected',
 ];
 
+/** Fetches the bytes that a record tells of; see `NativeEngine.head`. */
+export type FetchHead = (conn: number, isAnswer: boolean) => Uint8Array | undefined;
+
 /** Reads the records that the native engine writes. It writes to the same buffer until it needs a larger one. */
 export class EventRecords {
+  readonly #fetchHead: FetchHead;
   #buffer = new ArrayBuffer(0);
   #integers = new Int32Array(0);
   #numbers = new Float64Array(0);
   #bytes = Buffer.alloc(0);
 
-  /** The first `count` records of `buffer` as events. */
+  constructor(fetchHead: FetchHead) {
+    this.#fetchHead = fetchHead;
+  }
+
+  /** The first `count` records of `buffer` as events, without answers that were taken back. */
   read(count: number, buffer: ArrayBuffer): DataPlaneEvent[] {
     if (buffer !== this.#buffer) {
       this.#buffer = buffer;
@@ -39,11 +49,14 @@ export class EventRecords {
       this.#bytes = Buffer.from(buffer);
     }
     const events: DataPlaneEvent[] = [];
-    for (let i = 0; i < count; i++) events.push(this.#event(i));
+    for (let i = 0; i < count; i++) {
+      const event = this.#event(i);
+      if (event !== null) events.push(event);
+    }
     return events;
   }
 
-  #event(index: number): DataPlaneEvent {
+  #event(index: number): DataPlaneEvent | null {
     const at = (index * RECORD_BYTES) / Int32Array.BYTES_PER_ELEMENT;
     const integers = this.#integers;
     const type = integers[at]!;
@@ -67,6 +80,14 @@ export class EventRecords {
           bytesToClient: numbers[number + 2]!,
           durationMs: numbers[number]!,
         };
+      case ACCEPTED_WITH_HEAD: {
+        const head = this.#fetchHead(conn, false) ?? new Uint8Array(0);
+        return { type: 'accepted', conn, listener: code, address: this.#text(index, integers[at + 3]!), head };
+      }
+      case HEAD: {
+        const head = this.#fetchHead(conn, true);
+        return head === undefined ? null : { type: 'head', conn, head, complete: code !== 0 };
+      }
       default:
         return { type: 'refused', listener: code, address: this.#text(index, integers[at + 3]!) };
     }

@@ -3,12 +3,12 @@ import { isIP } from 'node:net';
 import type {
   CloseReason,
   Conn,
-  DataPlaneEvent,
   DataPlaneOptions,
   Endpoint,
   RejectHow,
 } from '../../../application/ports/data-plane.ts';
 import { codeOf } from '../../../errors.ts';
+import { ClientHead, type Events, type HeadSource } from './client-head.ts';
 import { isGone } from './node-internals.ts';
 import type { ReadBuffers } from './read-buffers.ts';
 import { type ClientSource, Side, type SideOwner } from './side.ts';
@@ -17,7 +17,7 @@ import { type ClientSource, Side, type SideOwner } from './side.ts';
 export interface ConnectionOwner {
   readonly options: DataPlaneOptions;
   readonly buffers: ReadBuffers;
-  emit(event: DataPlaneEvent): void;
+  readonly events: Events;
   /** All descriptors of the connection are closed. */
   ended(conn: Conn): void;
 }
@@ -46,20 +46,40 @@ export class Connection implements SideOwner {
   /** When bytes moved last, to the second, and how many had moved then. */
   #activeAt = 0;
   #activeBytes = 0;
+  /** Until bytes flow; `null` as well: the listener has no head. */
+  #head: ClientHead | null;
+  /** Bytes of the head that the backend is not to get. */
+  #skip = 0;
 
-  constructor(conn: Conn, owner: ConnectionOwner, client: ClientSource) {
+  constructor(conn: Conn, owner: ConnectionOwner, client: ClientSource, head: HeadSource | null = null) {
     this.#conn = conn;
     this.#owner = owner;
-    this.#client = new Side(this, owner.buffers, client);
+    this.#client = new Side(this, owner.buffers, client, head?.options.maxBytes);
+    this.#head = head === null ? null : new ClientHead(head, owner.events, this.#client);
   }
 
-  connect(to: Endpoint): void {
+  /** `accepted` was told of it. */
+  get announced(): boolean {
+    return this.#head?.announced ?? true;
+  }
+
+  /** Does not wait for the head any longer before `accepted` is told. */
+  announce(): void {
+    if (this.#state === 'waiting') this.#head?.announce();
+  }
+
+  readHead(): void {
+    if (this.#state === 'waiting') this.#head?.ask();
+  }
+
+  connect(to: Endpoint, skip: number): void {
     if (this.#state !== 'waiting') return;
-    // net.connect would throw at such a port and resolve such a name.
-    if (isIP(to.host) === 0 || !Number.isInteger(to.port) || to.port < 1 || to.port > 65535) {
-      this.#owner.emit({ type: 'connectFailed', conn: this.#conn, code: 'EINVAL' });
+    this.#head?.takeBack();
+    if (!isEndpoint(to) || !(this.#head?.canSkip(skip) ?? skip === 0)) {
+      this.#owner.events.push({ type: 'connectFailed', conn: this.#conn, code: 'EINVAL' });
       return;
     }
+    this.#skip = skip;
     this.#state = 'dialling';
     this.#dialledAt = performance.now();
     this.#dialError = '';
@@ -119,6 +139,11 @@ export class Connection implements SideOwner {
     }
   }
 
+  sideRead(_side: Side, bytes: Buffer): number {
+    // Only the client of a listener with a head is read before the connection is open, and it has one until then.
+    return this.#head?.add(bytes) ?? 0;
+  }
+
   sideFailed(side: Side, error?: Error): void {
     if (this.#state === 'dialling' && side === this.#backend) {
       this.#dialError ||= codeOf(error) || 'ECONNABORTED';
@@ -130,7 +155,10 @@ export class Connection implements SideOwner {
   }
 
   sideEnded(side: Side): void {
-    if (this.#state !== 'open') return;
+    if (this.#state !== 'open') {
+      if (side === this.#client) this.#head?.end();
+      return;
+    }
     // The silence that the half-close timer measures starts here.
     this.#activeAt = performance.now();
     const other = side === this.#client ? this.#backend : this.#client;
@@ -144,7 +172,7 @@ export class Connection implements SideOwner {
       clearTimeout(this.#dialTimer);
       this.#state = 'waiting';
       this.#backend = null;
-      this.#owner.emit({ type: 'connectFailed', conn: this.#conn, code: this.#dialError });
+      this.#owner.events.push({ type: 'connectFailed', conn: this.#conn, code: this.#dialError });
     } else if (this.#client.closed && (this.#backend === null || this.#backend.closed)) {
       this.#finish();
     }
@@ -155,9 +183,15 @@ export class Connection implements SideOwner {
     clearTimeout(this.#dialTimer);
     this.#state = 'open';
     this.#activeAt = performance.now();
-    this.#owner.emit({ type: 'connected', conn: this.#conn, rttMs: this.#activeAt - this.#dialledAt });
-    backend.start(this.#client);
-    this.#client.start(backend);
+    this.#owner.events.push({ type: 'connected', conn: this.#conn, rttMs: this.#activeAt - this.#dialledAt });
+    const client = this.#client;
+    const head = this.#head;
+    head?.stop();
+    this.#head = null;
+    backend.start(client);
+    client.start(backend, head?.rest(this.#skip));
+    // Its end came with the head, when there was nobody to pass it on to.
+    if (client.ended) this.sideEnded(client);
   }
 
   #dialTimedOut(): void {
@@ -167,6 +201,7 @@ export class Connection implements SideOwner {
 
   #close(reason: CloseReason): void {
     clearTimeout(this.#dialTimer);
+    this.#head?.stop();
     this.#state = 'closing';
     this.#reason = reason;
   }
@@ -187,7 +222,12 @@ export class Connection implements SideOwner {
   #finish(): void {
     this.#client.releaseBuffer();
     this.#backend?.releaseBuffer();
-    this.#owner.emit({
+    if (this.announced) this.#tellClosed();
+    this.#owner.ended(this.#conn);
+  }
+
+  #tellClosed(): void {
+    this.#owner.events.push({
       type: 'closed',
       conn: this.#conn,
       reason: this.#reason,
@@ -195,6 +235,10 @@ export class Connection implements SideOwner {
       bytesToClient: this.#backend?.bytes ?? 0,
       durationMs: performance.now() - this.#acceptedAt,
     });
-    this.#owner.ended(this.#conn);
   }
+}
+
+/** `net.connect` would throw at another port, and resolve another host. */
+function isEndpoint({ host, port }: Endpoint): boolean {
+  return isIP(host) !== 0 && Number.isInteger(port) && port >= 1 && port <= 65535;
 }

@@ -6,7 +6,7 @@ const WAIT_MS = 5;
 const WAIT_EVENTS = 256;
 
 /** A client waits for what these lead to. */
-const URGENT: ReadonlySet<DataPlaneEvent['type']> = new Set(['accepted', 'connectFailed']);
+const URGENT: ReadonlySet<DataPlaneEvent['type']> = new Set(['accepted', 'head', 'connectFailed']);
 
 /**
  * Collects what happens during one turn of the event loop, or a few of them, and hands it over at once. setImmediate runs
@@ -22,6 +22,7 @@ export class EventBatch {
     this.#timer = undefined;
     this.#immediate = false;
     const events = this.#events;
+    if (events.length === 0) return;
     // Before the call: what it causes belongs to the next batch, also if it throws.
     this.#events = [];
     this.#deliver(events);
@@ -41,5 +42,16 @@ export class EventBatch {
     const count = this.#events.push(event);
     if (URGENT.has(event.type) || count >= WAIT_EVENTS) this.#flushThisTurn();
     else if (!this.#immediate) this.#timer ??= setTimeout(this.#flushThisTurn, WAIT_MS);
+  }
+
+  /** Whether an event that was pushed is still to be delivered. */
+  holds(event: DataPlaneEvent): boolean {
+    return this.#events.includes(event);
+  }
+
+  /** Takes back an event that has come to nothing, unless it was delivered. */
+  withdraw(event: DataPlaneEvent): void {
+    const at = this.#events.indexOf(event);
+    if (at >= 0) this.#events.splice(at, 1);
   }
 }

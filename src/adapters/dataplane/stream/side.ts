@@ -17,6 +17,8 @@ const DIALLING = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPAL
 
 /** What a connection wants to know of its two sides. */
 export interface SideOwner {
+  /** Bytes were read before `start`; reading has stopped. Returns how many may be read next at most, 0: any number. */
+  sideRead(side: Side, bytes: Buffer): number;
   /** The side's socket failed; its `sideClosed` follows. */
   sideFailed(side: Side, error: Error): void;
   /** The peer sent its end, and everything before it was passed on. */
@@ -30,6 +32,8 @@ export interface SideOwner {
  * buffer may be read into again; `false` that it is in use until `drain`.
  */
 const WRITE_MARK = 1;
+
+const NOTHING = Buffer.alloc(0);
 
 /**
  * One side of a connection: its socket, and the direction that comes in by it. What it reads is written to the other side
@@ -49,8 +53,11 @@ export class Side {
   #buffer: Buffer;
   #other: Side | null = null;
 
-  /** `source`: `null` for a socket that is going to connect. */
-  constructor(owner: SideOwner, buffers: ReadBuffers, source: ClientSource | null) {
+  /**
+   * `source`: `null` for a socket that is going to connect. `headBytes`: of the first read before `start`, at most; 0: there
+   * will be none.
+   */
+  constructor(owner: SideOwner, buffers: ReadBuffers, source: ClientSource | null, headBytes = 0) {
     this.#owner = owner;
     this.#buffers = buffers;
     this.#buffer = buffers.shared;
@@ -59,9 +66,12 @@ export class Side {
       this.#attach();
       // The socket has been paused from the start, so this does not make it read.
       source.on('data', (chunk: Buffer) => {
-        if (!this.#pass(chunk)) source.pause();
+        if (this.#other === null) this.#owner.sideRead(this, chunk);
+        else if (this.#pass(chunk)) return;
+        source.pause();
       });
     } else {
+      this.#boundNextRead(headBytes);
       this.socket = makeSocket({
         ...(source === null ? DIALLING : { handle: source, manualStart: true }),
         allowHalfOpen: true,
@@ -75,10 +85,24 @@ export class Side {
   /** Options for a server whose sockets become sides. */
   static readonly SERVER_OPTIONS = { allowHalfOpen: true, pauseOnConnect: true, highWaterMark: WRITE_MARK } as const;
 
-  /** Bytes may flow from here to `other`. */
-  start(other: Side): void {
-    this.#other = other;
+  /** Reads before `start`, once. */
+  readHead(): void {
     this.socket.resume();
+  }
+
+  /** Reads no more before `start`, or `readHead`. */
+  stopHead(): void {
+    this.socket.pause();
+  }
+
+  /** Bytes may flow from here to `other`; `first`, which were read before, go first. */
+  start(other: Side, first: Buffer = NOTHING): void {
+    this.#other = other;
+    const { shared } = this.#buffers;
+    // The next read was bounded for a head; where it cannot be changed the socket is closed.
+    if (this.#buffer !== shared) readInto(this.socket, shared);
+    this.#buffer = shared;
+    if (first.length === 0 || this.#pass(first)) this.socket.resume();
   }
 
   /** RST to the peer, as far as it has not been sent one. */
@@ -100,13 +124,23 @@ export class Side {
   /** Nothing came for a while: gives up a buffer of its own that is not in use. */
   rest(): void {
     const { shared } = this.#buffers;
-    if (this.#buffer !== shared && !this.paused && readInto(this.socket, shared)) this.releaseBuffer();
+    if (this.#ownsBuffer && !this.paused && readInto(this.socket, shared)) this.releaseBuffer();
   }
 
   /** Nothing reads into the buffer or writes from it any more, as when both sides are closed. */
   releaseBuffer(): void {
-    if (this.#buffer !== this.#buffers.shared) this.#buffers.release(this.#buffer);
+    if (this.#ownsBuffer) this.#buffers.release(this.#buffer);
     this.#buffer = this.#buffers.shared;
+  }
+
+  /** `bytes`: 0 for as many as there is room for. What is beyond them stays in the kernel. */
+  #boundNextRead(bytes: number): void {
+    const { shared } = this.#buffers;
+    this.#buffer = bytes > 0 ? shared.subarray(0, bytes) : shared;
+  }
+
+  get #ownsBuffer(): boolean {
+    return this.#buffer.buffer !== this.#buffers.shared.buffer;
   }
 
   #attach(): void {
@@ -133,6 +167,10 @@ export class Side {
   /** Called by the socket after it read into `#buffer`; takes the buffer for its next read from there afterwards. */
   #read(length: number): boolean {
     const buffer = this.#buffer;
+    if (this.#other === null) {
+      this.#boundNextRead(this.#owner.sideRead(this, Buffer.from(buffer.subarray(0, length))));
+      return false;
+    }
     const bulk = length >= BULK_READ;
     if (buffer === this.#buffers.shared) {
       // The next socket reads into the same memory, perhaps before the kernel took all of this.

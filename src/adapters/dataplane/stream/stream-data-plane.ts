@@ -1,15 +1,17 @@
 // Runs in: worker
 import net from 'node:net';
-import type {
-  Conn,
-  DataPlane,
-  DataPlaneEvent,
-  DataPlaneOptions,
-  Endpoint,
-  RejectHow,
+import {
+  type Conn,
+  type DataPlane,
+  type DataPlaneOptions,
+  type Endpoint,
+  type HeadOptions,
+  headProblem,
+  type RejectHow,
 } from '../../../application/ports/data-plane.ts';
 import { NumberMap } from '../../../domain/number-map.ts';
 import { EdgeError, messageOf } from '../../../errors.ts';
+import { AcceptGate } from './accept-gate.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import { EventBatch } from './event-batch.ts';
 import { adoptConnections, type ListeningHandle, presetAccepted, type TcpHandle } from './node-internals.ts';
@@ -27,6 +29,12 @@ const CHECK_MS = 1000;
 /** Connection numbers start again after this one: the largest that is a small integer everywhere. */
 const LAST_CONN = 2 ** 30 - 1;
 
+/** By which listener a client came. */
+interface Origin {
+  readonly listener: number;
+  readonly head: HeadOptions | undefined;
+}
+
 export interface StreamTuning {
   /** Take connections from the listening handle before Node builds its socket, where Node lets us. Default: true. */
   readonly adopt?: boolean;
@@ -36,17 +44,24 @@ export interface StreamTuning {
 export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOwner {
   readonly options: DataPlaneOptions;
   readonly buffers = new ReadBuffers();
+  readonly events: EventBatch;
   readonly #adopt: boolean;
-  readonly #events: EventBatch;
   readonly #connections = new NumberMap<Connection>();
   readonly #servers = new Set<net.Server>();
+  readonly #gate: AcceptGate;
+  /** Connections that `accepted` was told of. */
+  #known = 0;
   #lastConn = 0;
   #checks: NodeJS.Timeout | undefined;
 
   constructor(options: DataPlaneOptions, tuning: StreamTuning = {}) {
     this.options = options;
     this.#adopt = tuning.adopt ?? true;
-    this.#events = new EventBatch(options.onEvents);
+    this.events = new EventBatch(options.onEvents);
+    this.#gate = new AcceptGate(
+      () => this.#closeServers(),
+      () => options.onReopen?.(),
+    );
   }
 
   get size(): number {
@@ -57,7 +72,52 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
    * Takes `handle` over: it is closed by `stopAccepting`, and when this fails. Rejects with EDGE_ERR_LISTEN when the
    * kernel refuses to listen.
    */
-  listen(handle: ListeningHandle, listener: number): Promise<void> {
+  async listen(handle: ListeningHandle, listener: number, head?: HeadOptions): Promise<void> {
+    const problem = head === undefined ? '' : headProblem(head);
+    if (problem === '') return this.#listen(handle, { listener, head });
+    handle.close();
+    throw new EdgeError('EDGE_ERR_INTERNAL', problem);
+  }
+
+  stopAccepting(): void {
+    this.#gate.stop();
+    this.#closeServers();
+    for (const [, connection] of this.#connections.entries()) connection.announce();
+  }
+
+  acceptBelow(connections: number): void {
+    if (this.options.onReopen !== undefined) this.#gate.setLimit(connections, this.#known);
+  }
+
+  readHead(conn: Conn): void {
+    this.#find(conn)?.readHead();
+  }
+
+  connect(conn: Conn, to: Endpoint, skip = 0): void {
+    this.#find(conn)?.connect(to, skip);
+  }
+
+  reject(conn: Conn, how: RejectHow): void {
+    this.#find(conn)?.reject(how);
+  }
+
+  close(conn: Conn): void {
+    this.#find(conn)?.abort();
+  }
+
+  /** For the connections. */
+  ended(conn: Conn): void {
+    const known = this.#connections.delete(conn)?.announced === true;
+    if (known) this.#gate.left(--this.#known);
+  }
+
+  #find(conn: Conn): Connection | undefined {
+    const connection = this.#connections.get(conn);
+    // The number is nobody's as long as it was not told.
+    return connection?.announced ? connection : undefined;
+  }
+
+  #listen(handle: ListeningHandle, origin: Origin): Promise<void> {
     const server = net.createServer(Side.SERVER_OPTIONS);
     return new Promise((resolve, reject) => {
       const fail = (cause: unknown) => {
@@ -67,7 +127,7 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
       server.on('error', fail);
       server.once('close', () => fail('accepting was stopped'));
       server.once('listening', resolve);
-      server.on('connection', (socket) => this.#acceptSocket(socket, listener));
+      server.on('connection', (socket) => this.#acceptSocket(socket, origin));
       try {
         server.listen(handle, BACKLOG);
       } catch (error) {
@@ -76,42 +136,20 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
       }
       this.#servers.add(server);
       const preset = presetAccepted(server, KEEPALIVE_SECONDS);
-      if (this.#adopt) adoptConnections(server, (client) => this.#acceptHandle(client, listener, preset));
+      if (this.#adopt) adoptConnections(server, (client) => this.#acceptHandle(client, origin, preset));
     });
   }
 
-  stopAccepting(): void {
+  #closeServers(): void {
     for (const server of this.#servers) server.close();
     this.#servers.clear();
   }
 
-  connect(conn: Conn, to: Endpoint): void {
-    this.#connections.get(conn)?.connect(to);
-  }
-
-  reject(conn: Conn, how: RejectHow): void {
-    this.#connections.get(conn)?.reject(how);
-  }
-
-  close(conn: Conn): void {
-    this.#connections.get(conn)?.abort();
-  }
-
-  /** For the connections. */
-  emit(event: DataPlaneEvent): void {
-    this.#events.push(event);
-  }
-
-  /** For the connections. */
-  ended(conn: Conn): void {
-    this.#connections.delete(conn);
-  }
-
-  #acceptHandle(client: TcpHandle, listener: number, preset: boolean): void {
+  #acceptHandle(client: TcpHandle, origin: Origin, preset: boolean): void {
     const peer: { address?: string } = {};
     const address = client.getpeername(peer) === 0 ? peer.address : undefined;
     // Without an address: the client vanished in the queue.
-    if (address === undefined || this.#isFull(listener, address)) {
+    if (address === undefined || this.#isFull(origin.listener, address)) {
       client.close();
       return;
     }
@@ -119,34 +157,38 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
       client.setNoDelay(true);
       client.setKeepAlive(true, KEEPALIVE_SECONDS);
     }
-    this.#accept(client, listener, address);
+    this.#accept(client, origin, address);
   }
 
-  #acceptSocket(socket: net.Socket, listener: number): void {
+  #acceptSocket(socket: net.Socket, origin: Origin): void {
     const address = socket.remoteAddress;
-    if (address === undefined || this.#isFull(listener, address)) {
+    if (address === undefined || this.#isFull(origin.listener, address)) {
       socket.on('error', () => {});
       socket.destroy();
       return;
     }
-    this.#accept(socket, listener, address);
+    this.#accept(socket, origin, address);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEPALIVE_SECONDS * 1000);
   }
 
   #isFull(listener: number, address: string): boolean {
     if (this.#connections.size < this.options.maxConnections) return false;
-    this.#events.push({ type: 'refused', listener, address });
+    this.events.push({ type: 'refused', listener, address });
     return true;
   }
 
-  #accept(client: ClientSource, listener: number, address: string): void {
+  #accept(client: ClientSource, { listener, head }: Origin, address: string): void {
     do this.#lastConn = this.#lastConn === LAST_CONN ? 1 : this.#lastConn + 1;
     while (this.#connections.has(this.#lastConn));
     const conn = this.#lastConn;
-    this.#connections.set(conn, new Connection(conn, this, client));
+    const told = () => this.#gate.accepted(++this.#known);
+    const source = head === undefined ? null : { conn, listener, address, options: head, told };
+    this.#connections.set(conn, new Connection(conn, this, client, source));
     this.#checks ??= setInterval(() => this.#check(), CHECK_MS).unref();
-    this.#events.push({ type: 'accepted', conn, listener, address });
+    if (source !== null) return;
+    this.events.push({ type: 'accepted', conn, listener, address });
+    told();
   }
 
   #check(): void {

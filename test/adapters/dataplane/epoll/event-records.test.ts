@@ -30,7 +30,7 @@ t.test('every kind of event', async (t) => {
     { type: 4, conn: 5, code: 4, numbers: [12.5, 2 ** 40, 7] },
     { type: 5, code: 1, text: 'fe80::1%eth0' },
   );
-  t.same(new EventRecords().read(5, buffer), [
+  t.same(new EventRecords(() => undefined).read(5, buffer), [
     { type: 'accepted', conn: 5, listener: 2, address: '10.0.0.1' },
     { type: 'connected', conn: 5, rttMs: 1.25 },
     { type: 'connectFailed', conn: 6, code: 'ECONNREFUSED' },
@@ -46,8 +46,36 @@ t.test('every kind of event', async (t) => {
   ]);
 });
 
+t.test('heads are fetched, and an answer that was taken back is no event', async (t) => {
+  const fetched: unknown[] = [];
+  const records = new EventRecords((conn, isAnswer) => {
+    fetched.push([conn, isAnswer]);
+    return conn === 8 ? undefined : Uint8Array.of(conn);
+  });
+  const buffer = written(
+    { type: 6, conn: 5, code: 2, text: '10.0.0.1' },
+    { type: 6, conn: 8, code: 2, text: '10.0.0.1' },
+    { type: 7, conn: 5, code: 0 },
+    { type: 7, conn: 6, code: 1 },
+    { type: 7, conn: 8, code: 1 },
+  );
+  t.same(records.read(5, buffer), [
+    { type: 'accepted', conn: 5, listener: 2, address: '10.0.0.1', head: Uint8Array.of(5) },
+    { type: 'accepted', conn: 8, listener: 2, address: '10.0.0.1', head: new Uint8Array(0) },
+    { type: 'head', conn: 5, head: Uint8Array.of(5), complete: false },
+    { type: 'head', conn: 6, head: Uint8Array.of(6), complete: true },
+  ]);
+  t.same(fetched, [
+    [5, false],
+    [8, false],
+    [5, true],
+    [6, true],
+    [8, true],
+  ]);
+});
+
 t.test('only as many as were written, and of the buffer that is given', async (t) => {
-  const records = new EventRecords();
+  const records = new EventRecords(() => undefined);
   const first = written({ type: 2, conn: 1, numbers: [1] }, { type: 2, conn: 2, numbers: [2] });
   t.same(records.read(1, first), [{ type: 'connected', conn: 1, rttMs: 1 }]);
   const larger = written({ type: 2, conn: 3, numbers: [3] });

@@ -124,12 +124,14 @@ function lifetimeTests(addon: Addon): void {
   t.test('calls that are none are refused', async (t) => {
     const engine = new addon.Engine(1000, 0, 0, 10);
     const { listen, size } = engine;
-    t.throws(() => listen.call({}, 0, 0), TypeError);
+    t.throws(() => listen.call({}, 0, 0, 0, 0), TypeError);
     t.throws(() => size.call(Object.create(engine)), TypeError);
-    t.throws(() => engine.listen(-1, 0), { code: 'EBADF' });
+    t.throws(() => engine.listen(-1, 0, 0, 0), { code: 'EBADF' });
     t.throws(() => Reflect.construct(addon.Engine, ['1']), TypeError);
     engine.close(-1);
-    engine.connect(Number.NaN, '127.0.0.1', 1);
+    engine.connect(Number.NaN, '127.0.0.1', 1, 0);
+    engine.readHead(3);
+    t.equal(engine.head(3, true), undefined);
     engine.reject(2 ** 31, true);
     t.equal(engine.size(), 0);
   });

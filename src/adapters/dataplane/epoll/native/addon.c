@@ -114,6 +114,11 @@ static void on_finalize(napi_env env, void *data, void *hint) {
     close_engine(e);
 }
 
+/* Times in ms; 0: off. */
+static uint64_t to_ns(double ms) {
+  return ms > 0 ? (uint64_t)(ms * NS_PER_MS) : 0;
+}
+
 /* The engine that a method was called on, and its arguments; NULL: an exception is pending. */
 static engine *enter(napi_env env, napi_callback_info info, size_t count, napi_value *arguments) {
   napi_value self;
@@ -132,17 +137,25 @@ static engine *enter(napi_env env, napi_callback_info info, size_t count, napi_v
 static connection *find(engine *e, napi_value value) {
   uint32_t number = 0;
   if (napi_get_value_uint32(e->env, value, &number) != napi_ok) return NULL;
-  return table_find(&e->table, number);
+  connection *c = table_find(&e->table, number);
+  /* The number is nobody's as long as it was not told. */
+  return c != NULL && head_is_told(c) ? c : NULL;
 }
 
 static napi_value method_listen(napi_env env, napi_callback_info info) {
-  napi_value arguments[2];
-  engine *e = enter(env, info, 2, arguments);
+  napi_value arguments[4];
+  engine *e = enter(env, info, 4, arguments);
   if (e == NULL) return NULL;
   int32_t fd = -1, id = 0;
+  uint32_t head_bytes = 0;
+  double head_timeout = 0;
   napi_get_value_int32(env, arguments[0], &fd);
   napi_get_value_int32(env, arguments[1], &id);
-  int error = listener_add(e, fd, id);
+  napi_get_value_uint32(env, arguments[2], &head_bytes);
+  napi_get_value_double(env, arguments[3], &head_timeout);
+  /* No read takes more. */
+  if (head_bytes > SCRATCH_BYTES) head_bytes = SCRATCH_BYTES;
+  int error = listener_add(e, fd, id, head_bytes, to_ns(head_timeout));
   loop_update_activity(e);
   if (error != 0) throw_errno(env, "listen", error);
   return NULL;
@@ -156,19 +169,54 @@ static napi_value method_stop(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static napi_value method_accept_below(napi_env env, napi_callback_info info) {
+  napi_value arguments[1];
+  engine *e = enter(env, info, 1, arguments);
+  if (e == NULL) return NULL;
+  napi_get_value_uint32(env, arguments[0], &e->accept_limit);
+  if (e->listeners.held_back) listeners_reconsider(e);
+  return NULL;
+}
+
+static napi_value method_read_head(napi_env env, napi_callback_info info) {
+  napi_value arguments[1];
+  engine *e = enter(env, info, 1, arguments);
+  connection *c = e == NULL ? NULL : find(e, arguments[0]);
+  if (c != NULL) head_ask(e, c);
+  return NULL;
+}
+
+/* head(conn, isAnswer): a copy of the bytes that a record tells of; undefined for an answer that was taken back, and for
+ * a connection that is over. */
+static napi_value method_head(napi_env env, napi_callback_info info) {
+  napi_value arguments[2], buffer, bytes = NULL;
+  engine *e = enter(env, info, 2, arguments);
+  connection *c = e == NULL ? NULL : find(e, arguments[0]);
+  bool is_answer = false;
+  if (c == NULL || napi_get_value_bool(env, arguments[1], &is_answer) != napi_ok) return NULL;
+  if (is_answer && !head_fetch(c)) return NULL;
+  uint32_t length = head_length(c);
+  void *data;
+  if (napi_create_arraybuffer(env, length, &data, &buffer) != napi_ok) return NULL;
+  if (length > 0) memcpy(data, c->head->bytes->data, length);
+  napi_create_typedarray(env, napi_uint8_array, length, buffer, 0, &bytes);
+  return bytes;
+}
+
 static napi_value method_connect(napi_env env, napi_callback_info info) {
-  napi_value arguments[3];
-  engine *e = enter(env, info, 3, arguments);
+  napi_value arguments[4];
+  engine *e = enter(env, info, 4, arguments);
   connection *c = e == NULL ? NULL : find(e, arguments[0]);
   if (c == NULL) return NULL;
   char host[HOST_BYTES];
   size_t length = 0;
-  double port = 0;
+  double port = 0, skip = 0;
   struct sockaddr_storage to;
   bool valid = napi_get_value_string_latin1(env, arguments[1], host, sizeof host, &length) == napi_ok &&
                napi_get_value_double(env, arguments[2], &port) == napi_ok && length < sizeof host - 1 && port >= 1 &&
-               port <= 65535 && port == (uint16_t)port;
-  dial_start(e, c, &to, valid ? parse_endpoint(host, (uint16_t)port, &to) : 0);
+               port <= 65535 && port == (uint16_t)port && napi_get_value_double(env, arguments[3], &skip) == napi_ok &&
+               skip >= 0 && skip <= head_length(c) && skip == (uint32_t)skip;
+  dial_start(e, c, &to, valid ? parse_endpoint(host, (uint16_t)port, &to) : 0, valid ? (uint32_t)skip : 0);
   return NULL;
 }
 
@@ -196,11 +244,6 @@ static napi_value method_size(napi_env env, napi_callback_info info) {
   engine *e = enter(env, info, 0, NULL);
   if (e != NULL) napi_create_uint32(env, e->table.size, &size);
   return size;
-}
-
-/* Times in ms; 0: off. */
-static uint64_t to_ns(double ms) {
-  return ms > 0 ? (uint64_t)(ms * NS_PER_MS) : 0;
 }
 
 static int start(engine *e, napi_env env, napi_value self) {
@@ -254,6 +297,9 @@ NAPI_MODULE_INIT() {
   const napi_property_descriptor methods[] = {
       {"listen", NULL, method_listen, NULL, NULL, NULL, napi_default_method, NULL},
       {"stopAccepting", NULL, method_stop, NULL, NULL, NULL, napi_default_method, NULL},
+      {"acceptBelow", NULL, method_accept_below, NULL, NULL, NULL, napi_default_method, NULL},
+      {"readHead", NULL, method_read_head, NULL, NULL, NULL, napi_default_method, NULL},
+      {"head", NULL, method_head, NULL, NULL, NULL, napi_default_method, NULL},
       {"connect", NULL, method_connect, NULL, NULL, NULL, napi_default_method, NULL},
       {"reject", NULL, method_reject, NULL, NULL, NULL, napi_default_method, NULL},
       {"close", NULL, method_close, NULL, NULL, NULL, napi_default_method, NULL},

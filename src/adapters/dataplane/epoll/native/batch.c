@@ -30,7 +30,7 @@ void batch_clear(struct batch *batch) {
 #define WAIT_MS 5
 #define WAIT_RECORDS 256
 
-/* The next record, zeroed. A connection adds four to one batch at most, so connections bound the batch. */
+/* The next record, zeroed. A connection adds five to one batch at most, so connections bound the batch. */
 static struct record *push(engine *e, enum record_type type, bool can_wait) {
   struct batch *batch = &e->batch;
   if (batch->count == batch->capacity) {
@@ -75,11 +75,18 @@ static void write_address(struct record *record, const struct sockaddr_storage *
     record->text_length = write_ipv6(out, RECORD_TEXT, (const struct sockaddr_in6 *)peer);
 }
 
-void tell_accepted(engine *e, const connection *c, int32_t listener, const struct sockaddr_storage *peer) {
-  struct record *record = push(e, RECORD_ACCEPTED, false);
+void tell_accepted(engine *e, const connection *c, int32_t listener, const struct sockaddr_storage *peer,
+                   bool with_head) {
+  struct record *record = push(e, with_head ? RECORD_ACCEPTED_WITH_HEAD : RECORD_ACCEPTED, false);
   record->conn = (int32_t)c->number;
   record->code = listener;
   write_address(record, peer);
+}
+
+void tell_head(engine *e, const connection *c, bool complete) {
+  struct record *record = push(e, RECORD_HEAD, false);
+  record->conn = (int32_t)c->number;
+  record->code = complete;
 }
 
 void tell_refused(engine *e, int32_t listener, const struct sockaddr_storage *peer) {

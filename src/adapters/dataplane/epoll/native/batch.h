@@ -1,6 +1,7 @@
 #ifndef EDGEPROXY_BATCH_H
 #define EDGEPROXY_BATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -14,6 +15,9 @@ enum record_type {
   RECORD_CONNECT_FAILED = 3,
   RECORD_CLOSED = 4,
   RECORD_REFUSED = 5,
+  /* The bytes are fetched by the method `head`. */
+  RECORD_ACCEPTED_WITH_HEAD = 6,
+  RECORD_HEAD = 7,
 };
 
 enum close_reason {
@@ -32,7 +36,7 @@ enum close_reason {
 struct record {
   int32_t type;
   int32_t conn;
-  /* accepted, refused: the listener; connectFailed: the errno; closed: the reason */
+  /* accepted, refused: the listener; connectFailed: the errno; closed: the reason; head: 1 when it is complete */
   int32_t code;
   int32_t text_length;
   union {
@@ -54,7 +58,9 @@ void batch_free(struct batch *batch);
 /* After a delivery: forgets the events, and memory that only an unusual batch needed. */
 void batch_clear(struct batch *batch);
 
-void tell_accepted(struct engine *e, const struct connection *c, int32_t listener, const struct sockaddr_storage *peer);
+void tell_accepted(struct engine *e, const struct connection *c, int32_t listener, const struct sockaddr_storage *peer,
+                   bool with_head);
+void tell_head(struct engine *e, const struct connection *c, bool complete);
 void tell_refused(struct engine *e, int32_t listener, const struct sockaddr_storage *peer);
 void tell_connected(struct engine *e, const struct connection *c);
 void tell_connect_failed(struct engine *e, const struct connection *c, int error);

@@ -4,10 +4,10 @@
 #include <string.h>
 
 /* Spare chunks that are kept: 2 MiB. */
-#define MAX_SPARE 32
+#define MAX_SPARE 4
 
 /* Up to so many bytes a copy of their own is made: cheaper than to hold a large chunk for them. */
-#define COPIED_BYTES (SCRATCH_BYTES / 4)
+#define COPIED_BYTES (64 * 1024)
 
 static struct chunk *make_chunk(uint32_t capacity) {
   struct chunk *chunk = malloc(sizeof *chunk + capacity);
@@ -60,6 +60,26 @@ struct chunk *buffers_keep(struct buffers *buffers, uint32_t offset, uint32_t le
   kept->offset = 0;
   kept->length = length;
   return kept;
+}
+
+struct chunk *buffers_append(struct buffers *buffers, struct chunk *chunk, uint32_t length, uint32_t most) {
+  uint32_t used = chunk == NULL ? 0 : chunk->length;
+  if (chunk == NULL || used + length > chunk->capacity) {
+    /* Twice what was there, so that bytes that come one by one are not copied every time. */
+    uint32_t capacity = used > most / 2 ? most : used * 2;
+    if (capacity < used + length) capacity = used + length;
+    struct chunk *larger = make_chunk(capacity);
+    if (larger == NULL) return NULL;
+    larger->offset = 0;
+    if (chunk != NULL) {
+      memcpy(larger->data, chunk->data, used);
+      buffers_release(buffers, chunk);
+    }
+    chunk = larger;
+  }
+  memcpy(chunk->data + used, buffers->scratch->data, length);
+  chunk->length = used + length;
+  return chunk;
 }
 
 void buffers_release(struct buffers *buffers, struct chunk *chunk) {

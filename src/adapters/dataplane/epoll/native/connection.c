@@ -8,7 +8,8 @@
 #include "loop.h"
 #include "sockets.h"
 
-bool connection_open(engine *e, int fd, int32_t listener, const struct sockaddr_storage *peer) {
+bool connection_open(engine *e, int fd, int32_t listener, struct head_queue *heads,
+                     const struct sockaddr_storage *peer) {
   connection *c = table_take(&e->table);
   if (c == NULL) return false;
   c->state = STATE_WAITING;
@@ -17,8 +18,15 @@ bool connection_open(engine *e, int fd, int32_t listener, const struct sockaddr_
   c->sides[BACKEND].fd = -1;
   /* Inherited from the listening socket. */
   c->sides[CLIENT].no_delay = true;
-  tell_accepted(e, c, listener, peer);
+  if (heads != NULL && !head_make(e, c, heads, peer)) {
+    table_give_back(&e->table, c);
+    return false;
+  }
   loop_want_scan(e);
+  if (heads == NULL)
+    tell_accepted(e, c, listener, peer, false);
+  else
+    head_await(e, c);
   return true;
 }
 
@@ -29,8 +37,11 @@ static void over(engine *e, connection *c, enum close_reason reason) {
     struct side *side = &c->sides[i];
     if (side->waiting != NULL) buffers_release(&e->buffers, side->waiting);
   }
-  tell_closed(e, c, reason);
+  /* A client whose head never came had no number. */
+  if (head_is_told(c)) tell_closed(e, c, reason);
+  head_drop(e, c);
   table_give_back(&e->table, c);
+  if (e->listeners.held_back) listeners_reconsider(e);
 }
 
 void connection_finish(engine *e, connection *c, enum close_reason reason) {
@@ -73,4 +84,11 @@ bool side_watch(engine *e, connection *c, int side, bool also_writable) {
   if (epoll_ctl(e->epoll_fd, operation, s->fd, &event) != 0) return false;
   s->watched = events;
   return true;
+}
+
+void side_note(struct side *side, uint32_t events) {
+  if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) side->hung_up = true;
+  if (events & EPOLLPRI) side->urgent = true;
+  if (events & EPOLLERR) side->failed = true;
+  if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) side->readable = true;
 }

@@ -8,6 +8,8 @@
 
 struct engine;
 struct chunk;
+struct head;
+struct head_queue;
 
 enum state {
   STATE_FREE = 0,
@@ -28,6 +30,8 @@ struct side {
   uint32_t watched;
   /* Bytes that were read here and handed to the other side's socket. */
   uint64_t bytes;
+  /* Bytes that the next read takes at most. */
+  uint32_t read_size;
   /* Bytes that were read here and wait for the other side; nothing is read meanwhile. */
   struct chunk *waiting;
   /* There may be something to read: an edge was seen and has not been read to its end. */
@@ -59,11 +63,15 @@ typedef struct connection {
   uint64_t dialled_at;
   /* When bytes moved last, or an end came. */
   uint64_t active_at;
+  /* Until bytes flow; NULL as well: the listener has no head. */
+  struct head *head;
   struct side sides[2];
 } connection;
 
-/* A client that was accepted becomes a connection. false: out of memory, or all numbers are used. */
-bool connection_open(struct engine *e, int fd, int32_t listener, const struct sockaddr_storage *peer);
+/* A client that was accepted becomes a connection. `heads`: it is told of when its first bytes are there; NULL: now.
+ * false: out of memory, or all numbers are used. */
+bool connection_open(struct engine *e, int fd, int32_t listener, struct head_queue *heads,
+                     const struct sockaddr_storage *peer);
 
 /* Closes both sides of an open connection: an end to a peer that got all there was, and what the kernel has is still
  * sent; a reset to one for which bytes are left. */
@@ -78,5 +86,7 @@ void connection_reject(struct engine *e, connection *c, bool reset);
 /* Watches a side for what can be read, from now on, and when a write was not taken for that too. Looks again at one
  * that is watched already. false: the kernel refused. */
 bool side_watch(struct engine *e, connection *c, int side, bool also_writable);
+/* Keeps what an edge told, until it is read. */
+void side_note(struct side *side, uint32_t events);
 
 #endif

@@ -51,16 +51,24 @@ static void connected(engine *e, connection *c) {
   relay_start(e, c);
 }
 
-void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, socklen_t length) {
+void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, socklen_t length, uint32_t skip) {
   if (c->state != STATE_WAITING) return;
+  /* A client that was watched for its head may be known to be gone: no backend needs to hear of it. */
+  if (c->sides[CLIENT].failed) {
+    connection_failed(e, c, CLIENT);
+    return;
+  }
+  head_take_back(c);
   c->dialled_at = e->now;
   if (length == 0) {
     fail(e, c, EINVAL);
     return;
   }
+  if (c->head != NULL) c->head->skip = skip;
   struct side *backend = &c->sides[BACKEND];
   *backend = (struct side){.fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
-  if (backend->fd >= 0 && has_bytes(c->sides[CLIENT].fd)) set_acknowledge_with_data(backend->fd);
+  if (backend->fd >= 0 && (head_length(c) > skip || has_bytes(c->sides[CLIENT].fd)))
+    set_acknowledge_with_data(backend->fd);
   if (backend->fd < 0 ||
       (connect(backend->fd, (const struct sockaddr *)to, length) != 0 && errno != EINPROGRESS && errno != EINTR)) {
     fail(e, c, errno);

@@ -13,8 +13,9 @@ struct dial_queue {
   uint32_t last;
 };
 
-/* Dials for a client that waits. `length` 0: there is no such endpoint. */
-void dial_start(struct engine *e, connection *c, const struct sockaddr_storage *to, socklen_t length);
+/* Dials for a client that waits, or ends the connection of one that is known to be gone. `length` 0: there is no such
+ * endpoint. `skip`: bytes of the head, at most all, that the backend does not get. */
+void dial_start(struct engine *e, connection *c, const struct sockaddr_storage *to, socklen_t length, uint32_t skip);
 /* The backend's socket has something to tell, by its epoll `events`. */
 void dial_ready(struct engine *e, connection *c, uint32_t events);
 /* Takes a connection that is ending out of the queue. */

@@ -10,6 +10,7 @@
 #include "buffers.h"
 #include "connection.h"
 #include "dial.h"
+#include "head.h"
 #include "listener.h"
 #include "table.h"
 
@@ -28,12 +29,15 @@ typedef struct engine {
   uint64_t idle_timeout;
   uint64_t half_close_timeout;
   uint32_t max_connections;
+  /* Connections beyond which clients are left to other processes; 0: none are. */
+  uint32_t accept_limit;
 
   struct table table;
   struct buffers buffers;
   struct batch batch;
   struct listeners listeners;
   struct dial_queue dials;
+  struct heads heads;
   /* Where the once-a-second look for connections without keepalive times goes on. */
   uint32_t keepalive_from;
 
@@ -41,8 +45,10 @@ typedef struct engine {
   uv_poll_t *poll;
   uv_check_t check;
   uv_idle_t idle;
+  uv_timer_t patience_timer;
   uv_timer_t delivery_timer;
   uv_timer_t dial_timer;
+  uv_timer_t head_timer;
   uv_timer_t scan_timer;
   /* Handles that libuv has not closed yet. */
   int open_handles;

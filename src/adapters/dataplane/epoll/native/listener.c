@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -33,11 +34,12 @@ void listeners_release(engine *e) {
   e->listeners.reserve_fd = -1;
 }
 
-static int watch(engine *e, uint32_t index) {
+static int watch(engine *e, uint32_t index, int operation) {
   /* Level-triggered, for what is left after a batch. EPOLLEXCLUSIVE would change nothing: a nested epoll instance never
    * counts as the one waiter that was woken. */
-  struct epoll_event event = {.events = EPOLLIN, .data.u64 = listener_tag(index)};
-  return epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, e->listeners.list[index].fd, &event) == 0 ? 0 : errno;
+  uint32_t events = e->listeners.held_back ? 0 : EPOLLIN;
+  struct epoll_event event = {.events = events, .data.u64 = listener_tag(index)};
+  return epoll_ctl(e->epoll_fd, operation, e->listeners.list[index].fd, &event) == 0 ? 0 : errno;
 }
 
 static int make_room(struct listeners *listeners) {
@@ -51,7 +53,7 @@ static int make_room(struct listeners *listeners) {
   return 0;
 }
 
-int listener_add(engine *e, int fd, int32_t id) {
+int listener_add(engine *e, int fd, int32_t id, uint32_t head_bytes, uint64_t head_timeout) {
   struct listeners *listeners = &e->listeners;
   int error = make_room(listeners);
   if (error == 0) error = loop_open(e);
@@ -67,14 +69,46 @@ int listener_add(engine *e, int fd, int32_t id) {
     error = errno;
   } else {
     listeners->list[listeners->count] = (struct listener){.fd = copy, .id = id};
-    error = watch(e, listeners->count);
+    error = watch(e, listeners->count, EPOLL_CTL_ADD);
+  }
+  if (error == 0 && head_bytes > 0) {
+    struct head_queue *heads = head_queue_open(e, id, head_bytes, head_timeout);
+    listeners->list[listeners->count].heads = heads;
+    if (heads == NULL) error = ENOMEM;
   }
   if (error != 0) {
+    /* The socket stays open elsewhere, and epoll would go on watching it. */
+    (void)epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, copy, NULL);
     close(copy);
     return error;
   }
   listeners->count++;
   return 0;
+}
+
+static void hold_back(engine *e, bool held_back) {
+  struct listeners *listeners = &e->listeners;
+  if (listeners->held_back == held_back) return;
+  listeners->held_back = held_back;
+  for (uint32_t i = 0; i < listeners->count; i++) {
+    listeners->list[i].waited = false;
+    if (!listeners->list[i].paused) (void)watch(e, i, EPOLL_CTL_MOD);
+  }
+  loop_want_patience_timer(e, held_back);
+}
+
+/* Clients whose head is awaited hold no slot yet, and may be of the kind that says nothing. */
+static uint32_t known(const engine *e) {
+  return e->table.size - e->heads.untold;
+}
+
+static bool is_ahead(const engine *e) {
+  return e->accept_limit != 0 && known(e) >= e->accept_limit;
+}
+
+void listeners_reconsider(engine *e) {
+  /* Not with the first one that leaves: each change is a system call for every listener. */
+  if (e->accept_limit == 0 || known(e) + e->accept_limit / 16 < e->accept_limit) hold_back(e, false);
 }
 
 void listeners_stop(engine *e) {
@@ -83,9 +117,11 @@ void listeners_stop(engine *e) {
     /* The socket stays open in other processes, and epoll would go on watching it. */
     if (!listener->paused) (void)epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
     close(listener->fd);
+    if (listener->heads != NULL) head_queue_close(e, listener->heads);
   }
   e->listeners.count = 0;
   e->listeners.paused = 0;
+  hold_back(e, false);
 }
 
 static void pause_accepting(engine *e, struct listener *listener) {
@@ -100,7 +136,7 @@ void listeners_resume(engine *e) {
   if (listeners->reserve_fd < 0) listeners->reserve_fd = open_reserve();
   for (uint32_t i = 0; i < listeners->count; i++) {
     struct listener *listener = &listeners->list[i];
-    if (!listener->paused || watch(e, i) != 0) continue;
+    if (!listener->paused || watch(e, i, EPOLL_CTL_ADD) != 0) continue;
     listener->paused = false;
     listeners->paused--;
   }
@@ -160,14 +196,16 @@ static enum after_failure refuse_with_reserve(engine *e, const struct listener *
   return listeners->reserve_fd < 0 || then == OUT_OF_DESCRIPTORS ? OUT_OF_RESOURCES : then;
 }
 
-void listener_accept(engine *e, uint32_t index) {
-  if (index >= e->listeners.count) return;
-  struct listener *listener = &e->listeners.list[index];
+static void accept_batch(engine *e, struct listener *listener, bool patient) {
   for (int i = 0; i < ACCEPT_BATCH; i++) {
+    if (patient && is_ahead(e)) {
+      hold_back(e, true);
+      return;
+    }
     struct sockaddr_storage peer;
     int fd = next_client(listener, &peer);
     if (fd >= 0) {
-      if (e->table.size >= e->max_connections || !connection_open(e, fd, listener->id, &peer))
+      if (e->table.size >= e->max_connections || !connection_open(e, fd, listener->id, listener->heads, &peer))
         refuse(e, listener, fd, &peer);
       continue;
     }
@@ -177,5 +215,23 @@ void listener_accept(engine *e, uint32_t index) {
     if (then == TRY_NEXT) continue;
     pause_accepting(e, listener);
     return;
+  }
+}
+
+void listener_accept(engine *e, uint32_t index) {
+  if (index < e->listeners.count) accept_batch(e, &e->listeners.list[index], true);
+}
+
+static bool has_clients(const struct listener *listener) {
+  struct pollfd look = {.fd = listener->fd, .events = POLLIN};
+  return poll(&look, 1, 0) > 0;
+}
+
+void listeners_look(engine *e) {
+  for (uint32_t i = 0; i < e->listeners.count; i++) {
+    struct listener *listener = &e->listeners.list[i];
+    bool waits = !listener->paused && has_clients(listener);
+    if (waits && listener->waited) accept_batch(e, listener, false);
+    listener->waited = waits;
   }
 }

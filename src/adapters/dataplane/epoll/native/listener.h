@@ -5,13 +5,18 @@
 #include <stdint.h>
 
 struct engine;
+struct head_queue;
 
 struct listener {
   int fd;
   /* By what it is known above. */
   int32_t id;
+  /* Its clients are told when their first bytes are there. NULL: at once. */
+  struct head_queue *heads;
   /* The kernel cannot give more descriptors or memory: looked at again once a second. */
   bool paused;
+  /* Clients waited when it was looked at last, while they were left to others. */
+  bool waited;
 };
 
 struct listeners {
@@ -19,19 +24,26 @@ struct listeners {
   uint32_t count;
   uint32_t capacity;
   uint32_t paused;
+  /* Clients are left to other processes. */
+  bool held_back;
   /* A descriptor to give up when there is none, so that a client can be accepted and told. -1: none */
   int reserve_fd;
 };
 
 void listeners_free(struct listeners *listeners);
 
-/* Listens on a duplicate of `fd`. Returns 0, or the errno. */
-int listener_add(struct engine *e, int fd, int32_t id);
+/* Listens on a duplicate of `fd`. `head_bytes`: of a client's first bytes that are told of, at most; 0: none. Returns 0,
+ * or the errno. */
+int listener_add(struct engine *e, int fd, int32_t id, uint32_t head_bytes, uint64_t head_timeout);
 void listeners_stop(struct engine *e);
 /* Closes what the engine needs only while it serves. */
 void listeners_release(struct engine *e);
 /* Accepts what waits, up to a bound a turn, so that other sockets, and other workers, have their share. */
 void listener_accept(struct engine *e, uint32_t index);
 void listeners_resume(struct engine *e);
+/* There are fewer connections than before, or more are allowed. */
+void listeners_reconsider(struct engine *e);
+/* To be called now and then while clients are left to other processes: takes some when there were some the last time. */
+void listeners_look(struct engine *e);
 
 #endif

@@ -16,6 +16,8 @@
 #define READY_PER_TURN 512
 
 #define SCAN_MS 1000
+/* Clients are left to other processes for twice as long at most. */
+#define PATIENCE_MS 50
 #define NS_PER_MS 1000000ull
 
 static void dispatch(engine *e, const struct epoll_event *event) {
@@ -32,6 +34,8 @@ static void dispatch(engine *e, const struct epoll_event *event) {
     relay_ready(e, c, side, event->events);
   else if (c->state == STATE_DIALLING && side == BACKEND)
     dial_ready(e, c, event->events);
+  else if (c->head != NULL && side == CLIENT)
+    head_ready(e, c, event->events);
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events) {
@@ -58,6 +62,12 @@ static void on_idle(uv_idle_t *handle) {
   (void)handle;
 }
 
+static void on_patience_timer(uv_timer_t *handle) {
+  engine *e = handle->data;
+  e->now = uv_hrtime();
+  listeners_look(e);
+}
+
 static void on_delivery_timer(uv_timer_t *handle) {
   loop_want_delivery(handle->data);
 }
@@ -66,6 +76,12 @@ static void on_dial_timer(uv_timer_t *handle) {
   engine *e = handle->data;
   e->now = uv_hrtime();
   dials_expire(e);
+}
+
+static void on_head_timer(uv_timer_t *handle) {
+  engine *e = handle->data;
+  e->now = uv_hrtime();
+  heads_expire(e);
 }
 
 static void on_scan_timer(uv_timer_t *handle) {
@@ -80,13 +96,18 @@ void loop_init(engine *e, uv_loop_t *loop) {
   /* These only put the handle into a list. */
   uv_check_init(loop, &e->check);
   uv_idle_init(loop, &e->idle);
+  uv_timer_init(loop, &e->patience_timer);
   uv_timer_init(loop, &e->delivery_timer);
   uv_timer_init(loop, &e->dial_timer);
+  uv_timer_init(loop, &e->head_timer);
   uv_timer_init(loop, &e->scan_timer);
-  e->open_handles = 5;
-  e->check.data = e->idle.data = e->delivery_timer.data = e->dial_timer.data = e->scan_timer.data = e;
+  e->open_handles = 7;
+  e->check.data = e->idle.data = e->patience_timer.data = e->delivery_timer.data = e;
+  e->dial_timer.data = e->head_timer.data = e->scan_timer.data = e;
   uv_unref((uv_handle_t *)&e->check);
+  uv_unref((uv_handle_t *)&e->patience_timer);
   uv_unref((uv_handle_t *)&e->dial_timer);
+  uv_unref((uv_handle_t *)&e->head_timer);
   uv_unref((uv_handle_t *)&e->scan_timer);
 }
 
@@ -140,8 +161,10 @@ void loop_close(engine *e) {
   listeners_release(e);
   uv_close((uv_handle_t *)&e->check, on_closed);
   uv_close((uv_handle_t *)&e->idle, on_closed);
+  uv_close((uv_handle_t *)&e->patience_timer, on_closed);
   uv_close((uv_handle_t *)&e->delivery_timer, on_closed);
   uv_close((uv_handle_t *)&e->dial_timer, on_closed);
+  uv_close((uv_handle_t *)&e->head_timer, on_closed);
   uv_close((uv_handle_t *)&e->scan_timer, on_closed);
 }
 
@@ -149,6 +172,13 @@ void loop_want_delivery(engine *e) {
   if (e->closing) return;
   uv_check_start(&e->check, on_check);
   uv_idle_start(&e->idle, on_idle);
+}
+
+void loop_want_patience_timer(engine *e, bool wanted) {
+  if (wanted && !e->closing)
+    uv_timer_start(&e->patience_timer, on_patience_timer, PATIENCE_MS, PATIENCE_MS);
+  else
+    uv_timer_stop(&e->patience_timer);
 }
 
 void loop_want_delivery_within(engine *e, uint64_t ms) {
@@ -160,12 +190,24 @@ void loop_want_scan(engine *e) {
   uv_timer_start(&e->scan_timer, on_scan_timer, SCAN_MS, SCAN_MS);
 }
 
+/* In whole ms, never too few. */
+static uint64_t wait_until(uint64_t deadline) {
+  uint64_t now = uv_hrtime();
+  return deadline > now ? (deadline - now + NS_PER_MS - 1) / NS_PER_MS : 0;
+}
+
 void loop_want_dial_timer(engine *e, uint64_t deadline) {
   /* One that runs already is early, never late: it looks and sets itself again. */
   if (e->closing || uv_is_active((uv_handle_t *)&e->dial_timer)) return;
-  uint64_t now = uv_hrtime();
-  uint64_t wait = deadline > now ? (deadline - now + NS_PER_MS - 1) / NS_PER_MS : 0;
-  uv_timer_start(&e->dial_timer, on_dial_timer, wait, 0);
+  uv_timer_start(&e->dial_timer, on_dial_timer, wait_until(deadline), 0);
+}
+
+void loop_want_head_timer(engine *e, uint64_t deadline) {
+  /* Listeners have different times. */
+  bool is_early = uv_is_active((uv_handle_t *)&e->head_timer) && e->heads.due <= deadline;
+  if (e->closing || is_early) return;
+  e->heads.due = deadline;
+  uv_timer_start(&e->head_timer, on_head_timer, wait_until(deadline), 0);
 }
 
 void loop_update_activity(engine *e) {

@@ -28,10 +28,14 @@ void loop_close(struct engine *e);
 void loop_want_delivery(struct engine *e);
 /* There is something to tell that can wait for so many ms. */
 void loop_want_delivery_within(struct engine *e, uint64_t ms);
+/* Clients are left to other processes, for a while at a time; or no more. */
+void loop_want_patience_timer(struct engine *e, bool wanted);
 /* There are connections, or paused listeners, to look at once a second. */
 void loop_want_scan(struct engine *e);
 /* The first dial runs out of time at `deadline`, in ns. */
 void loop_want_dial_timer(struct engine *e, uint64_t deadline);
+/* The time of some head is over at `deadline`, in ns. */
+void loop_want_head_timer(struct engine *e, uint64_t deadline);
 /* Gives the epoll instance up, and lets the process end and the engine be collected, when there is nothing to do. */
 void loop_update_activity(struct engine *e);
 

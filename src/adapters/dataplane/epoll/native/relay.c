@@ -7,8 +7,12 @@
 #include "engine.h"
 #include "sockets.h"
 
-/* Reads from one socket in one turn of the loop, so that no connection holds the others up. */
-#define READS_PER_TURN 16
+/* Bytes from one socket in one turn of the loop, or a read more, so that no connection holds the others up. */
+#define BYTES_PER_TURN (1024 * 1024)
+
+/* Of a connection's first read, and again after its reader was slow: what is read in vain is held for it. Doubled with
+ * every read that is full and passed on whole. */
+#define FIRST_READ_BYTES (64 * 1024)
 
 /*
  * A first write of so many bytes fits one segment, which the kernel sends at once whatever the option is. Connections
@@ -72,6 +76,7 @@ static enum outcome pass_on(engine *e, connection *c, int from, uint32_t length,
   if ((uint32_t)n == length) return MOVES;
   /* The peer is gone, so nobody would read the rest to the end to find that out. */
   if (source->failed) return failed(e, c, from);
+  source->read_size = FIRST_READ_BYTES;
   source->waiting = buffers_keep(&e->buffers, (uint32_t)n, length - (uint32_t)n);
   if (source->waiting == NULL) return failed(e, c, !from);
   struct side *target = &c->sides[!from];
@@ -99,7 +104,8 @@ static enum outcome end(engine *e, connection *c, int from) {
 /* One read, passed on. */
 static enum outcome step(engine *e, connection *c, int from) {
   struct side *source = &c->sides[from];
-  ssize_t n = recv(source->fd, e->buffers.scratch->data, SCRATCH_BYTES, 0);
+  uint32_t wanted = source->read_size;
+  ssize_t n = recv(source->fd, e->buffers.scratch->data, wanted, 0);
   /* An end that came before a reset is read all the same. */
   if (n == 0) return source->failed ? failed(e, c, from) : end(e, c, from);
   if (n < 0) {
@@ -109,11 +115,12 @@ static enum outcome step(engine *e, connection *c, int from) {
     return WAITS;
   }
   /* epoll(7): a short read has emptied a stream's queue. When the end had come before, there is only that left. */
-  bool emptied = n < SCRATCH_BYTES && !source->urgent;
+  bool emptied = n < wanted && !source->urgent;
   bool last = emptied && source->hung_up && !source->failed;
   enum outcome outcome = pass_on(e, c, from, (uint32_t)n, last);
   if (outcome != MOVES) return outcome;
   if (last) return end(e, c, from);
+  if (n == wanted && wanted < SCRATCH_BYTES) source->read_size = wanted * 2;
   if (!emptied || source->hung_up) return MOVES;
   /* What comes later is another edge. */
   source->readable = false;
@@ -123,7 +130,8 @@ static enum outcome step(engine *e, connection *c, int from) {
 /* Moves what there is from one side to the other. */
 static enum outcome pump(engine *e, connection *c, int from) {
   struct side *source = &c->sides[from];
-  for (int i = 0; i < READS_PER_TURN; i++) {
+  uint64_t enough = source->bytes + BYTES_PER_TURN;
+  while (source->bytes < enough) {
     if (!source->readable || source->ended) return WAITS;
     enum outcome outcome = step(e, c, from);
     if (outcome != MOVES) return outcome;
@@ -135,9 +143,22 @@ static enum outcome pump(engine *e, connection *c, int from) {
 
 void relay_start(engine *e, connection *c) {
   /* The client has spoken already, most likely: its first bytes are on their way before anything is watched, and what
-   * is watched afterwards makes no event for what was read. */
-  c->sides[CLIENT].readable = true;
-  if (pump(e, c, CLIENT) == OVER) return;
+   * is watched afterwards makes no event for what was read. One that was watched for its head has told what there is. */
+  struct side *client = &c->sides[CLIENT];
+  if (client->watched == 0) client->readable = true;
+  client->read_size = c->sides[BACKEND].read_size = FIRST_READ_BYTES;
+  if (c->head != NULL) {
+    head_hand_over(e, c);
+    if (client->waiting != NULL) {
+      /* The client is gone: nobody would read the rest to the end to find that out. */
+      if (client->failed) {
+        connection_failed(e, c, CLIENT);
+        return;
+      }
+      if (flush(e, c, CLIENT) == OVER) return;
+    }
+  }
+  if (client->waiting == NULL && pump(e, c, CLIENT) == OVER) return;
   if (c->sides[BACKEND].readable && pump(e, c, BACKEND) == OVER) return;
   for (int i = 0; i < 2; i++) {
     bool blocked = c->sides[!i].waiting != NULL;
@@ -151,10 +172,7 @@ void relay_start(engine *e, connection *c) {
 
 void relay_ready(engine *e, connection *c, int side, uint32_t events) {
   struct side *source = &c->sides[side];
-  if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) source->hung_up = true;
-  if (events & EPOLLPRI) source->urgent = true;
-  if (events & EPOLLERR) source->failed = true;
-  if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) source->readable = true;
+  side_note(source, events);
 
   /* A side that is not being read would never be found out by a read. */
   if (source->failed && (source->ended || source->waiting != NULL)) {

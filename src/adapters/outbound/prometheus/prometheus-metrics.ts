@@ -1,8 +1,8 @@
 // Runs in: primary
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { CloseReason } from '../../application/ports/data-plane.ts';
-import type { MetricsStore } from '../../application/ports/metrics-store.ts';
-import type { PickReason, RefusalReason } from '../../domain/entities.ts';
+import type { CloseReason } from '../../../application/ports/data-plane.ts';
+import type { MetricsStore } from '../../../application/ports/metrics-store.ts';
+import type { PickReason, RefusalReason } from '../../../domain/entities.ts';
 import { LabelledHistogram } from './labelled-histogram.ts';
 
 /** What is read at each scrape rather than counted along the way. */

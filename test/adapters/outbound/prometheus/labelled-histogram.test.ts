@@ -1,6 +1,6 @@
 import { Histogram, Registry } from 'prom-client';
 import t from 'tap';
-import { LabelledHistogram } from '../../../src/adapters/outbound/labelled-histogram.ts';
+import { LabelledHistogram } from '../../../../src/adapters/outbound/prometheus/labelled-histogram.ts';
 
 t.test("reads at a scrape as prom-client's own does", async (t) => {
   const bounds = [0.001, 0.01, 0.1];

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { PrometheusMetrics, type Readings } from '../../../src/adapters/outbound/prometheus-metrics.ts';
-import { REFUSAL_REASONS } from '../../../src/domain/entities.ts';
+import { PrometheusMetrics, type Readings } from '../../../../src/adapters/outbound/prometheus/prometheus-metrics.ts';
+import { REFUSAL_REASONS } from '../../../../src/domain/entities.ts';
 
 const GAUGES = {
   connections_active: 3,
