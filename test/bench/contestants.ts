@@ -1,11 +1,19 @@
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { connectionBudget, descriptorLimit } from '../../src/adapters/outbound/descriptor-limit.ts';
 import { writeRoutingDb } from '../fixtures/routing-db.ts';
-import { accepts, type Bench, family, freePort, pathOf, STREAM_MODULE } from './processes.ts';
+import type { Backends } from './backends.ts';
+import { family } from './proc.ts';
+import { accepts, type Bench, freePort } from './processes.ts';
+import { missing, missingStream, pathOf, STREAM_MODULE } from './programs.ts';
 
-/** A proxy that runs, in front of one backend. */
+export type Engine = 'epoll' | 'stream';
+
+/** What the ratios are to. */
+export const REFERENCE = 'haproxy';
+
+/** A proxy that runs, in front of the backends. */
 export interface Contestant {
   readonly name: string;
   readonly httpPort: number;
@@ -15,77 +23,88 @@ export interface Contestant {
   readonly stop: () => Promise<void>;
 }
 
-export interface Backends {
-  /** nginx answering a few bytes. */
-  readonly httpPort: number;
-  /** iperf3. */
-  readonly bulkPort: number;
+/** A proxy that can be started, as often as a measure needs a fresh one. */
+export interface Entrant {
+  readonly name: string;
+  /** `null`: not ours. */
+  readonly engine: Engine | null;
+  readonly start: (bench: Bench, backends: Backends) => Promise<Contestant>;
 }
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const LISTENERS = 2;
+const READY_MS = 30_000;
 
-/** nginx as the HTTP backend, on one core like the proxies in front of it. */
-export async function startHttpBackend(bench: Bench): Promise<number> {
-  const port = await freePort();
-  const conf = bench.file(
-    'backend.conf',
-    `daemon off; master_process off; worker_processes 1; pid ${bench.directory}/backend.pid; error_log stderr;
-     events { worker_connections 20000; }
-     http { access_log off; keepalive_requests 100000000; keepalive_timeout 3600s;
-       server { listen 127.0.0.1:${port} backlog=4096; location / { return 200 "ok\\n"; } } }`,
-  );
-  bench.start(pathOf('nginx')!, ['-p', bench.directory, '-c', conf]);
-  await accepts(port);
-  return port;
+/** Connections that each proxy, the backend and the clients can hold; HAProxy reserves for its maximum when it starts. */
+export const CAPACITY = connectionBudget(Math.min(descriptorLimit(), 65_536), LISTENERS);
+
+/** All that can run here: ours with one worker and with one a core, and what there is to compare with. */
+export function entrants(engines: readonly Engine[], say: (text: string) => void): Entrant[] {
+  const workers = [...new Set([1, availableParallelism()])];
+  const all = engines.flatMap((engine) => workers.map((count) => edgeproxy(engine, count)));
+  const noHaproxy = missing(['haproxy']);
+  if (noHaproxy === null) all.push({ name: REFERENCE, engine: null, start: startHaproxy });
+  else say(`without HAProxy, so without ratios: ${noHaproxy}`);
+  const noStream = missingStream();
+  if (noStream === null) all.push({ name: 'nginx stream', engine: null, start: startNginxStream });
+  else say(`without nginx as a proxy: ${noStream}`);
+  return all;
 }
 
-export async function startBulkBackend(bench: Bench): Promise<number> {
-  const port = await freePort();
-  bench.start(pathOf('iperf3')!, ['-s', '-B', '127.0.0.1', '-p', String(port)]);
-  await accepts(port);
-  return port;
+function edgeproxy(engine: Engine, workers: number): Entrant {
+  const name = `${engine}, ${workers} worker${workers === 1 ? '' : 's'}`;
+  return { name, engine, start: (bench, backends) => startEdgeProxy(bench, backends, name, engine, workers) };
 }
 
-export async function startEdgeProxy(
+async function startEdgeProxy(
   bench: Bench,
-  name: string,
   backends: Backends,
+  name: string,
+  engine: Engine,
   workers: number,
 ): Promise<Contestant> {
   const [httpPort, bulkPort] = [await freePort(), await freePort()];
-  const dbPath = join(bench.directory, `${name.replaceAll(' ', '-')}.db`);
+  const dbPath = join(bench.directory, `${engine}-${workers}.db`);
   writeRoutingDb(dbPath, [
     { id: 'http', app: 'http', port: backends.httpPort, softLimit: 1000 },
     { id: 'bulk', app: 'bulk', port: backends.bulkPort, softLimit: 1000 },
   ]);
-  const child = bench.start(process.execPath, [MAIN], {
+  const env = {
     EDGEPROXY_LISTEN_ADDR: `127.0.0.1:${httpPort}=http,127.0.0.1:${bulkPort}=bulk`,
     EDGEPROXY_ADMIN_ADDR: 'off',
     EDGEPROXY_DB_PATH: dbPath,
+    EDGEPROXY_ENGINE: engine,
     EDGEPROXY_WORKERS: String(workers),
-  });
+    EDGEPROXY_SHUTDOWN_TIMEOUT_SECS: '1',
+  };
+  const child = bench.start(process.execPath, [MAIN], { env });
   let text = '';
   await new Promise<void>((resolve, reject) => {
-    child.stdout!.on('data', (chunk: Buffer) => {
-      if (text === 'ready') return;
+    const fail = (why: string) => () => reject(new Error(`edgeproxy (${name}) ${why}:\n${text}`));
+    const timer = setTimeout(fail(`was not ready after ${READY_MS} ms`), READY_MS);
+    child.stderr!.on('data', (chunk: Buffer) => {
       text += chunk.toString();
-      if (text.includes('"msg":"ready"')) {
-        text = 'ready';
-        resolve();
-      }
     });
-    child.once('exit', () => reject(new Error(`edgeproxy ended:\n${text}`)));
+    const look = (chunk: Buffer) => {
+      text += chunk.toString();
+      if (!text.includes('"msg":"ready"')) return;
+      clearTimeout(timer);
+      child.stdout!.off('data', look).resume();
+      resolve();
+    };
+    child.stdout!.on('data', look);
+    child.once('exit', fail('ended'));
   });
   return { name, httpPort, bulkPort, pids: family(child.pid!), stop: () => bench.stop(child) };
 }
 
-export async function startHaproxy(bench: Bench, backends: Backends): Promise<Contestant> {
+async function startHaproxy(bench: Bench, backends: Backends): Promise<Contestant> {
   const [httpPort, bulkPort] = [await freePort(), await freePort()];
   const conf = bench.file(
     'haproxy.cfg',
     `global
   nbthread 1
-  maxconn 9000
+  maxconn ${CAPACITY}
 defaults
   mode tcp
   timeout connect 5s
@@ -101,10 +120,10 @@ listen bulk
   );
   const child = bench.start(pathOf('haproxy')!, ['-db', '-f', conf]);
   await accepts(httpPort);
-  return { name: 'haproxy', httpPort, bulkPort, pids: family(child.pid!), stop: () => bench.stop(child) };
+  return { name: REFERENCE, httpPort, bulkPort, pids: family(child.pid!), stop: () => bench.stop(child) };
 }
 
-export async function startNginxStream(bench: Bench, backends: Backends): Promise<Contestant> {
+async function startNginxStream(bench: Bench, backends: Backends): Promise<Contestant> {
   const [httpPort, bulkPort] = [await freePort(), await freePort()];
   const server = (port: number, to: number) =>
     `server { listen 127.0.0.1:${port} backlog=4096; proxy_pass 127.0.0.1:${to}; }`;
@@ -112,20 +131,10 @@ export async function startNginxStream(bench: Bench, backends: Backends): Promis
     'stream.conf',
     `load_module ${STREAM_MODULE};
      daemon off; master_process off; worker_processes 1; pid ${bench.directory}/stream.pid; error_log stderr;
-     events { worker_connections 40000; }
+     events { worker_connections ${descriptorLimit()}; }
      stream { proxy_timeout 1h; ${server(httpPort, backends.httpPort)} ${server(bulkPort, backends.bulkPort)} }`,
   );
   const child = bench.start(pathOf('nginx')!, ['-p', bench.directory, '-c', conf]);
   await accepts(httpPort);
   return { name: 'nginx stream', httpPort, bulkPort, pids: family(child.pid!), stop: () => bench.stop(child) };
-}
-
-/** All that can run here, started. Ours with one worker, and with one a core. */
-export async function startContestants(bench: Bench, backends: Backends): Promise<Contestant[]> {
-  const contestants = [await startEdgeProxy(bench, 'edgeproxy 1 worker', backends, 1)];
-  const cores = availableParallelism();
-  if (cores > 1) contestants.push(await startEdgeProxy(bench, `edgeproxy ${cores} workers`, backends, cores));
-  if (pathOf('haproxy') !== null) contestants.push(await startHaproxy(bench, backends));
-  if (existsSync(STREAM_MODULE)) contestants.push(await startNginxStream(bench, backends));
-  return contestants;
 }

@@ -1,0 +1,54 @@
+import type { Engine } from './contestants.ts';
+
+/** What an engine must reach, and what it aims at: ratios to HAProxy where there are any, else the value itself. */
+export interface Target {
+  readonly must?: number;
+  readonly aim: number;
+}
+
+export interface Measure {
+  readonly name: string;
+  readonly unit: string;
+  readonly better: 'more' | 'less';
+  readonly targets: Readonly<Partial<Record<Engine, Target>>>;
+}
+
+const rate = (name: string, unit: string, targets: Measure['targets']): Measure => ({
+  name,
+  unit,
+  better: 'more',
+  targets,
+});
+const cost = (name: string, unit: string, targets: Measure['targets'] = {}): Measure => ({
+  name,
+  unit,
+  better: 'less',
+  targets,
+});
+
+const BULK = { epoll: { must: 1.5, aim: 1.8 }, stream: { aim: 0.95 } };
+
+/** What is measured beside other proxies, in the order of the table. */
+export const MEASURES = {
+  short: rate('short connections', '/ CPU-s', { epoll: { must: 0.92, aim: 1 }, stream: { aim: 0.55 } }),
+  keepAlive: rate('keep-alive requests', '/ CPU-s', { epoll: { must: 1, aim: 1.08 }, stream: { aim: 0.75 } }),
+  bulk1: rate('bytes, 1 stream', 'GB / CPU-s', BULK),
+  bulk8: rate('bytes, 8 streams', 'GB / CPU-s', BULK),
+  memory: cost('memory of an idle connection', 'bytes', { epoll: { must: 1, aim: 0.5 } }),
+  p50: cost('latency p50', 'us'),
+  addedP50: cost('added latency p50', 'us', { epoll: { must: 1.1, aim: 1 } }),
+  p99: cost('latency p99', 'us'),
+  addedP99: cost('added latency p99', 'us', { epoll: { must: 1.2, aim: 1 } }),
+} as const satisfies Record<string, Measure>;
+
+/** `noise`: a cost that is not above 0 says that it was too small to be seen. */
+export type Verdict = 'aim' | 'must' | 'missed' | 'noise' | '';
+
+/** What `value` reaches of a target. */
+export function verdict(value: number | null, target: Target | null, better: Measure['better']): Verdict {
+  if (value === null || target === null) return '';
+  if (value <= 0) return 'noise';
+  const reaches = (bound: number) => (better === 'more' ? value >= bound : value <= bound);
+  if (reaches(target.aim)) return 'aim';
+  return target.must !== undefined && reaches(target.must) ? 'must' : 'missed';
+}
