@@ -49,12 +49,15 @@ const serve = new ServeConnections(
       halfCloseTimeoutMs: config.halfCloseTimeoutMs,
       maxConnections: connectionBudget(descriptorLimit(), config.listeners.length),
       onEvents,
-      onReopen: () => tell({ edgeproxy: 'reopen' }),
+      onReopen: reopen,
     };
     const choice = chooseEngine(config.engine, loadAddon);
     return choice.engine === 'epoll' ? new EpollDataPlane(options, choice.addon) : new StreamDataPlane(options);
   },
 );
+
+/** What is answered in a millisecond or two as a rule. */
+const REOPEN_MS = 1000;
 
 let listening: Promise<void>[] = [];
 process.on('message', (message: unknown, handle: unknown) => {
@@ -70,21 +73,40 @@ process.on('message', (message: unknown, handle: unknown) => {
   }
   listening.push(serve.dataPlane.listen(handle as never, message.listener));
   if (!message.last) return;
-  Promise.all(listening).then(accepting, (error) => fail(`cannot listen: ${messageOf(error)}`, error));
+  Promise.all(listening).then(accepting, notAccepting);
   listening = [];
 });
 
-let flushed = false;
+let hasAccepted = false;
 /** Also when it comes to accept again. */
 function accepting(): void {
+  clearTimeout(reopening);
   tell({ edgeproxy: 'accepting' });
   // Node would write it at exit, which a worker that is killed never comes to; its successor starts twice as fast.
-  if (!flushed) flushCompileCache();
-  flushed = true;
+  if (!hasAccepted) flushCompileCache();
+  hasAccepted = true;
+}
+
+function notAccepting(error: unknown): void {
+  if (hasAccepted) log.warn({ reason: messageOf(error) }, 'cannot accept again yet');
+  else fail(`cannot listen: ${messageOf(error)}`, error);
+}
+
+let reopening: NodeJS.Timeout | undefined;
+/** Asks for the listening sockets until it accepts again: Node gives up on a handle that did not arrive some times. */
+function reopen(): void {
+  if (draining) return;
+  tell({ edgeproxy: 'reopen' });
+  reopening = setTimeout(() => {
+    // What came of them: all come again.
+    serve.dataPlane.stopAccepting();
+    reopen();
+  }, REOPEN_MS);
 }
 
 function drain(): void {
   draining = true;
+  clearTimeout(reopening);
   serve.dataPlane.stopAccepting();
   if (serve.size === 0) {
     leave();

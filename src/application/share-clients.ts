@@ -50,5 +50,5 @@ export class ShareClients {
  */
 function isWorthTelling(told: number, share: number): boolean {
   if (told === 0 || share === 0) return told !== share;
-  return Math.abs(share - told) >= Math.max(4, told / 16);
+  return Math.abs(share - told) >= Math.max(4, told / 32);
 }

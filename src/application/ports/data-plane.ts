@@ -3,6 +3,10 @@
  * proved with one conformance suite. Connections are small positive integers here; no socket object crosses the port.
  *
  * An engine keeps a number busy from `accepted` until it has delivered `closed` for it, and may use it again afterwards.
+ *
+ * Engines may differ in speed and memory, and otherwise only in this: `epoll` holds 2^20 connections at most, whatever
+ * `maxConnections` says, and begins TCP keepalive a second after a connection opened; `stream` closes its listening
+ * sockets and asks for them again (`onReopen`) where `epoll` pauses them.
  */
 
 /** A connection on this port. An integer from 1 up, unique among the open ones of its engine. */

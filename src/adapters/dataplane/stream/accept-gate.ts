@@ -21,6 +21,10 @@ export class AcceptGate {
     this.#reopen = reopen;
   }
 
+  get isClosed(): boolean {
+    return this.#patience !== undefined;
+  }
+
   /** 0: no limit. */
   setLimit(limit: number, connections: number): void {
     this.#limit = limit;

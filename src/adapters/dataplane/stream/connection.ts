@@ -65,7 +65,7 @@ export class Connection implements SideOwner {
 
   /** Does not wait for the head any longer before `accepted` is told. */
   announce(): void {
-    if (this.#state === 'waiting') this.#head?.announce();
+    this.#head?.announce();
   }
 
   readHead(): void {

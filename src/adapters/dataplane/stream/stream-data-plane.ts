@@ -74,19 +74,25 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
    */
   async listen(handle: ListeningHandle, listener: number, head?: HeadOptions): Promise<void> {
     const problem = head === undefined ? '' : headProblem(head);
-    if (problem === '') return this.#listen(handle, { listener, head });
+    // While clients are left to others: it is asked for again.
+    if (problem === '' && !this.#gate.isClosed) return this.#listen(handle, { listener, head });
     handle.close();
+    if (problem === '') return;
     throw new EdgeError('EDGE_ERR_INTERNAL', problem);
   }
 
   stopAccepting(): void {
-    this.#gate.stop();
     this.#closeServers();
     for (const [, connection] of this.#connections.entries()) connection.announce();
+    // Last: it counts those that are announced.
+    this.#gate.stop();
   }
 
   acceptBelow(connections: number): void {
-    if (this.options.onReopen !== undefined) this.#gate.setLimit(connections, this.#known);
+    if (this.options.onReopen === undefined) return;
+    // What one cannot hold another can perhaps.
+    const limit = connections === 0 ? 0 : Math.min(connections, this.options.maxConnections);
+    this.#gate.setLimit(limit, this.#known);
   }
 
   readHead(conn: Conn): void {

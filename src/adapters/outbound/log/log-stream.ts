@@ -60,14 +60,16 @@ export class LogStream {
     return done;
   }
 
-  /** What waits, when the process is about to end without another turn of its loop: one attempt. */
+  /** What waits, when the process is about to end without another turn of its loop. */
   endNow(): void {
     // A write that is under way may be what the reader does not take.
     if (this.#writing || this.#waiting.length === 0) return;
+    const lines = this.#waiting.length;
+    let block = this.#take();
     try {
-      writeSync(this.#fd, this.#take());
+      while (block.length > 0) block = block.subarray(writeSync(this.#fd, block));
     } catch {
-      this.dropped++;
+      this.dropped += lines;
     }
   }
 

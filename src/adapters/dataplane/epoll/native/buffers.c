@@ -6,8 +6,11 @@
 /* Spare chunks that are kept: 2 MiB. */
 #define MAX_SPARE 4
 
-/* Up to so many bytes a copy of their own is made: cheaper than to hold a large chunk for them. */
-#define COPIED_BYTES (64 * 1024)
+/* Up to so many bytes a copy of their own is made, which is cheaper than to hold a large chunk for them. */
+#define COPIED_BYTES (SCRATCH_BYTES / 2)
+
+/* Beyond so much an engine's slow readers get no more than a small read each. */
+#define SCARCE_BYTES (64ull * 1024 * 1024)
 
 static struct chunk *make_chunk(uint32_t capacity) {
   struct chunk *chunk = malloc(sizeof *chunk + capacity);
@@ -22,6 +25,7 @@ bool buffers_init(struct buffers *buffers) {
   buffers->scratch = make_chunk(SCRATCH_BYTES);
   buffers->spare = NULL;
   buffers->spare_count = 0;
+  buffers->kept = 0;
   return buffers->scratch != NULL;
 }
 
@@ -42,6 +46,10 @@ static struct chunk *take_spare(struct buffers *buffers) {
   return chunk;
 }
 
+bool buffers_are_scarce(const struct buffers *buffers) {
+  return buffers->kept > SCARCE_BYTES;
+}
+
 struct chunk *buffers_keep(struct buffers *buffers, uint32_t offset, uint32_t length) {
   struct chunk *kept = NULL;
   if (length > COPIED_BYTES) {
@@ -51,11 +59,13 @@ struct chunk *buffers_keep(struct buffers *buffers, uint32_t offset, uint32_t le
       kept->offset = offset;
       kept->length = length;
       buffers->scratch = scratch;
+      buffers->kept += kept->capacity;
       return kept;
     }
   }
   kept = make_chunk(length);
   if (kept == NULL) return NULL;
+  buffers->kept += kept->capacity;
   memcpy(kept->data, buffers->scratch->data + offset, length);
   kept->offset = 0;
   kept->length = length;
@@ -70,6 +80,7 @@ struct chunk *buffers_append(struct buffers *buffers, struct chunk *chunk, uint3
     if (capacity < used + length) capacity = used + length;
     struct chunk *larger = make_chunk(capacity);
     if (larger == NULL) return NULL;
+    buffers->kept += larger->capacity;
     larger->offset = 0;
     if (chunk != NULL) {
       memcpy(larger->data, chunk->data, used);
@@ -83,6 +94,7 @@ struct chunk *buffers_append(struct buffers *buffers, struct chunk *chunk, uint3
 }
 
 void buffers_release(struct buffers *buffers, struct chunk *chunk) {
+  buffers->kept -= chunk->capacity;
   if (chunk->capacity == SCRATCH_BYTES && buffers->spare_count < MAX_SPARE) {
     chunk->next = buffers->spare;
     buffers->spare = chunk;

@@ -23,6 +23,8 @@ struct chunk {
  */
 struct buffers {
   struct chunk *scratch;
+  /* Bytes of memory that chunks which wait take. */
+  uint64_t kept;
   /* Chunks of SCRATCH_BYTES for the next one that waits. */
   struct chunk *spare;
   uint32_t spare_count;
@@ -31,6 +33,9 @@ struct buffers {
 /* false: out of memory. */
 bool buffers_init(struct buffers *buffers);
 void buffers_free(struct buffers *buffers);
+
+/* Slow readers hold so much that reads should be small. */
+bool buffers_are_scarce(const struct buffers *buffers);
 
 /* Keeps `length` bytes at `offset` of the scratch buffer, which is another one then perhaps. NULL: out of memory. */
 struct chunk *buffers_keep(struct buffers *buffers, uint32_t offset, uint32_t length);

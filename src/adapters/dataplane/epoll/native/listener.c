@@ -21,6 +21,10 @@
 
 #define MAX_LISTENERS 1024
 
+/* Clients taken that others left waiting, doubled with each look after which there still are some: 8 to 256. */
+#define FIRST_IMPATIENT_BATCH 8
+#define MAX_WAITED 6
+
 static int open_reserve(void) {
   return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
@@ -91,7 +95,7 @@ static void hold_back(engine *e, bool held_back) {
   if (listeners->held_back == held_back) return;
   listeners->held_back = held_back;
   for (uint32_t i = 0; i < listeners->count; i++) {
-    listeners->list[i].waited = false;
+    listeners->list[i].waited = 0;
     if (!listeners->list[i].paused) (void)watch(e, i, EPOLL_CTL_MOD);
   }
   loop_want_patience_timer(e, held_back);
@@ -103,12 +107,14 @@ static uint32_t known(const engine *e) {
 }
 
 static bool is_ahead(const engine *e) {
-  return e->accept_limit != 0 && known(e) >= e->accept_limit;
+  /* What one cannot hold another can perhaps; when all are full, clients are refused after a moment. */
+  return e->accept_limit != 0 && (known(e) >= e->accept_limit || e->table.size >= e->max_connections);
 }
 
 void listeners_reconsider(engine *e) {
   /* Not with the first one that leaves: each change is a system call for every listener. */
-  if (e->accept_limit == 0 || known(e) + e->accept_limit / 16 < e->accept_limit) hold_back(e, false);
+  bool room = known(e) + e->accept_limit / 16 < e->accept_limit && e->table.size < e->max_connections;
+  if (e->accept_limit == 0 || room) hold_back(e, false);
 }
 
 void listeners_stop(engine *e) {
@@ -196,8 +202,8 @@ static enum after_failure refuse_with_reserve(engine *e, const struct listener *
   return listeners->reserve_fd < 0 || then == OUT_OF_DESCRIPTORS ? OUT_OF_RESOURCES : then;
 }
 
-static void accept_batch(engine *e, struct listener *listener, bool patient) {
-  for (int i = 0; i < ACCEPT_BATCH; i++) {
+static void accept_batch(engine *e, struct listener *listener, int batch, bool patient) {
+  for (int i = 0; i < batch; i++) {
     if (patient && is_ahead(e)) {
       hold_back(e, true);
       return;
@@ -219,7 +225,7 @@ static void accept_batch(engine *e, struct listener *listener, bool patient) {
 }
 
 void listener_accept(engine *e, uint32_t index) {
-  if (index < e->listeners.count) accept_batch(e, &e->listeners.list[index], true);
+  if (index < e->listeners.count) accept_batch(e, &e->listeners.list[index], ACCEPT_BATCH, true);
 }
 
 static bool has_clients(const struct listener *listener) {
@@ -230,8 +236,12 @@ static bool has_clients(const struct listener *listener) {
 void listeners_look(engine *e) {
   for (uint32_t i = 0; i < e->listeners.count; i++) {
     struct listener *listener = &e->listeners.list[i];
-    bool waits = !listener->paused && has_clients(listener);
-    if (waits && listener->waited) accept_batch(e, listener, false);
-    listener->waited = waits;
+    if (listener->paused || !has_clients(listener)) {
+      listener->waited = 0;
+      continue;
+    }
+    /* Few at first: there are clients in a busy queue at any time, and others take them. */
+    if (listener->waited > 0) accept_batch(e, listener, FIRST_IMPATIENT_BATCH << (listener->waited - 1), false);
+    if (listener->waited < MAX_WAITED) listener->waited++;
   }
 }

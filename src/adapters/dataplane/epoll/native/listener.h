@@ -15,8 +15,8 @@ struct listener {
   struct head_queue *heads;
   /* The kernel cannot give more descriptors or memory: looked at again once a second. */
   bool paused;
-  /* Clients waited when it was looked at last, while they were left to others. */
-  bool waited;
+  /* How often in a row clients waited when it was looked at, while they were left to others. */
+  uint8_t waited;
 };
 
 struct listeners {

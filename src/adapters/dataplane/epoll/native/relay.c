@@ -104,7 +104,7 @@ static enum outcome end(engine *e, connection *c, int from) {
 /* One read, passed on. */
 static enum outcome step(engine *e, connection *c, int from) {
   struct side *source = &c->sides[from];
-  uint32_t wanted = source->read_size;
+  uint32_t wanted = buffers_are_scarce(&e->buffers) ? FIRST_READ_BYTES : source->read_size;
   ssize_t n = recv(source->fd, e->buffers.scratch->data, wanted, 0);
   /* An end that came before a reset is read all the same. */
   if (n == 0) return source->failed ? failed(e, c, from) : end(e, c, from);
