@@ -41,7 +41,7 @@ export function dialSuite(t: Test, make: MakeEngine): void {
   });
 
   t.test('a dial without an answer ends by the connect timer', async (t) => {
-    const rig = await Rig.start(t, make, { connectTimeoutMs: 50 });
+    const rig = await Rig.start(t, make, { connectTimeoutMs: 1000 });
     await client(t, await rig.listen());
     const { conn } = await rig.next('accepted');
     rig.connect(conn, await blackhole(t));
