@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Test } from 'tap';
-import type { Conn } from '../../src/application/ports/data-plane.ts';
+import type { Conn, DataPlaneOptions } from '../../src/application/ports/data-plane.ts';
 import { duplicate } from './data-plane-duplicate.ts';
 import { bind, client, LISTENER, type MakeEngine, Rig } from './data-plane-rig.ts';
 
@@ -8,13 +8,13 @@ import { bind, client, LISTENER, type MakeEngine, Rig } from './data-plane-rig.t
 const PATIENCE_MS = 50;
 
 /** Two engines that accept on one socket, as two workers do; the second one listens when it is told to. */
-async function two(t: Test, make: MakeEngine) {
+async function two(t: Test, make: MakeEngine, options: Partial<DataPlaneOptions> = {}) {
   const { handle, port } = bind();
   const copies = { first: await duplicate(t, handle), second: await duplicate(t, handle) };
   // Closed with the test: nobody listens on it, it only keeps the queue.
   t.teardown(() => handle.close());
   const reopen = async () => rig.engine.listen(await duplicate(t, handle), LISTENER);
-  const rig: Rig = await Rig.start(t, make, { onReopen: () => void reopen() });
+  const rig: Rig = await Rig.start(t, make, { ...options, onReopen: () => void reopen() });
   const other = await Rig.start(t, make);
   await rig.engine.listen(copies.first, LISTENER);
   return { rig, other, port, listenToo: () => other.engine.listen(copies.second, LISTENER) };
@@ -35,6 +35,21 @@ export function shareSuite(t: Test, make: MakeEngine): void {
       await Promise.race([Promise.all(accepted), delay(PATIENCE_MS)]);
       took = performance.now() - start;
       if (took < PATIENCE_MS) t.same([rig.engine.size, other.engine.size], [2, 1]);
+    }
+  });
+
+  t.test('one that is full leaves clients to the others, and refuses none of them', async (t) => {
+    for (let took = PATIENCE_MS; took >= PATIENCE_MS; ) {
+      const { rig, other, port, listenToo } = await two(t, make, { maxConnections: 1 });
+      rig.engine.acceptBelow(100);
+      const start = performance.now();
+      await client(t, port);
+      await rig.next('accepted');
+      await listenToo();
+      await client(t, port);
+      await Promise.race([other.next('accepted'), delay(PATIENCE_MS)]);
+      took = performance.now() - start;
+      if (took < PATIENCE_MS) t.same([rig.engine.size, other.engine.size, rig.events.length], [1, 1, 0]);
     }
   });
 
