@@ -7,6 +7,7 @@
         'src/adapters/dataplane/epoll/native/batch.c',
         'src/adapters/dataplane/epoll/native/buffers.c',
         'src/adapters/dataplane/epoll/native/connection.c',
+        'src/adapters/dataplane/epoll/native/deliver.c',
         'src/adapters/dataplane/epoll/native/dial.c',
         'src/adapters/dataplane/epoll/native/head.c',
         'src/adapters/dataplane/epoll/native/listener.c',

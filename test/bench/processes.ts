@@ -5,8 +5,6 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export { PROGRAMS, type Program, pathOf } from './programs.ts';
-
 /** For a process that was asked to end; one that has not by then is killed. In ms. */
 const STOP_MS = 5000;
 

@@ -4,7 +4,8 @@ import { writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { accepts, freePort, PROGRAMS, type Program, pathOf } from '../bench/processes.ts';
+import { accepts, freePort } from '../bench/processes.ts';
+import { PROGRAMS, type Program, pathOf } from '../bench/programs.ts';
 import { onEachEngine } from '../fixtures/engines.ts';
 import { startProxy } from '../fixtures/proxy.ts';
 

@@ -5,7 +5,5 @@ struct engine;
 
 /* Hands everything that happened to JavaScript, in one call of `deliver(count, records)` of the engine's object. */
 void deliver(struct engine *e);
-/* libuv has let go of the engine. */
-void engine_closed(struct engine *e);
 
 #endif

@@ -68,4 +68,7 @@ typedef struct engine {
   uint32_t records_capacity;
 } engine;
 
+/* libuv has let go of the engine. */
+void engine_closed(engine *e);
+
 #endif
