@@ -37,6 +37,16 @@ t.test(`no source file is longer than ${MAX_LINES} lines`, async (t) => {
   );
 });
 
+/** The text of programs that a test writes for itself included, which is where it was overlooked. */
+t.test('nothing prints through console, which colours numbers on a terminal and with FORCE_COLOR', async (t) => {
+  const programs = globSync(['src/**/*.{ts,mjs}', 'workers/**/*.ts', 'test/**/*.ts'], { cwd: ROOT });
+  t.ok(programs.length > files.length, 'the tests were found');
+  t.same(
+    programs.filter((path) => /\bconsole\.\w+\(/.test(readFileSync(join(ROOT, path), 'utf8'))),
+    [],
+  );
+});
+
 /** One file that imports one thing. */
 const one = (path: string, specifier: string): SourceFile[] => [{ path, text: `import { x } from '${specifier}';\n` }];
 

@@ -93,7 +93,7 @@ function lifetimeTests(addon: Addon): void {
       await engine.listen(bound.handle, 0);
       const connect = () => net.connect({ host: '127.0.0.1', port: bound.listener.port }).on('error', () => {});
       process.on('uncaughtException', (error) => {
-        console.log(error.message);
+        process.stdout.write(error.message + '\\n');
         if (events.length === 3) process.exit(0);
         connect();
       });

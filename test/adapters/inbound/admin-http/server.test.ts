@@ -139,7 +139,7 @@ t.test("on a unix socket, which is its owner's alone", async (t) => {
 
 t.test('the socket that a killed process left behind is replaced', async (t) => {
   const path = socketPath(t);
-  const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => console.log('listening'))`;
+  const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.stdout.write('listening'))`;
   const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');
   child.kill('SIGKILL');
