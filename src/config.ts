@@ -162,6 +162,19 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   return Object.freeze(toConfig(values));
 }
 
+/** Every variable as it is in force. A secret is named, never shown. */
+export function effectiveVariables(
+  env: Readonly<Record<string, string | undefined>>,
+): Record<VariableName, { readonly value: string; readonly source: 'environment' | 'default' }> {
+  const entries = (Object.keys(VARIABLES) as VariableName[]).map((name) => {
+    const given = env[name];
+    const value = given ?? VARIABLES[name].default;
+    const shown = name === SECRET && value !== '' ? '(set, not shown)' : value;
+    return [name, { value: shown, source: given === undefined ? 'default' : 'environment' }];
+  });
+  return Object.fromEntries(entries);
+}
+
 /** Variables with our prefix that we do not know: most likely misspelt. */
 export function unknownVariables(env: Readonly<Record<string, string | undefined>>): string[] {
   return Object.keys(env).filter(

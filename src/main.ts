@@ -1,6 +1,8 @@
 // Runs in: primary. Its composition root: configuration in, running proxy out.
 import { networkInterfaces } from 'node:os';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import packageJson from '../package.json' with { type: 'json' };
 import { chooseEngine } from './adapters/dataplane/choose-engine.ts';
 import { loadAddon } from './adapters/dataplane/epoll/load-addon.ts';
 import { type AdminServer, openAdminServer } from './adapters/inbound/admin-http/server.ts';
@@ -14,9 +16,11 @@ import { MaxmindGeoResolver } from './adapters/outbound/maxmind/maxmind-geo-reso
 import { MemoryBindings } from './adapters/outbound/memory-bindings/memory-bindings.ts';
 import { PrometheusMetrics } from './adapters/outbound/prometheus/prometheus-metrics.ts';
 import { ensureDatabase } from './adapters/outbound/sqlite/ensure-database.ts';
+import { realPathOrNull } from './adapters/outbound/sqlite/file-id.ts';
 import { ownEndpoints } from './adapters/outbound/sqlite/own-endpoints.ts';
 import { SqliteBackendRepository } from './adapters/outbound/sqlite/sqlite-backend-repository.ts';
 import { explainPick } from './application/explain-pick.ts';
+import { pageOfBackends } from './application/page-backends.ts';
 import type { Log } from './application/ports/log.ts';
 import { type ConnectionLease, ProxyService } from './application/proxy-service.ts';
 import { readiness } from './application/readiness.ts';
@@ -25,9 +29,9 @@ import { RoutingState } from './application/routing-state.ts';
 import { ShareClients } from './application/share-clients.ts';
 import { WorkerSupervisor } from './application/supervise-workers.ts';
 import { sweepBindings } from './application/sweep-bindings.ts';
-import { viewBackends } from './application/view-backends.ts';
+import { viewStatus } from './application/view-status.ts';
 import { WatchGeoip } from './application/watch-geoip.ts';
-import { type Config, INCARNATION_VARIABLE, readConfig, unknownVariables } from './config.ts';
+import { type Config, effectiveVariables, INCARNATION_VARIABLE, readConfig, unknownVariables } from './config.ts';
 import { ConnectionLedger } from './domain/connection-ledger.ts';
 import { EdgeError, messageOf } from './errors.ts';
 
@@ -60,7 +64,8 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     listeners,
     ownEndpoints: () => ownEndpoints([...listeners, ...adminEndpoints], networkInterfaces()),
   });
-  const reload = new ReloadRouting({ repository, routing, log });
+  const reload = new ReloadRouting({ repository, routing, log, clock });
+  const databasePath = async () => (await realPathOrNull(config.dbPath).catch(() => null)) ?? resolve(config.dbPath);
   const watchGeoip = new WatchGeoip(geo, log);
 
   let droppedMessages = 0;
@@ -137,7 +142,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   };
   wireSignals({
     roll,
-    reload: () => void Promise.all([reload.look(), watchGeoip.look()]),
+    reload: () => void Promise.all([reload.lookNow(), watchGeoip.look()]),
     scaleBy: (change) => {
       if (!stopping) supervisor.scale(Math.max(1, Math.min(256, supervisor.desired + change)));
     },
@@ -164,14 +169,46 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   });
 
   if (config.admin !== null) {
+    const ready = () => readiness(routing, listeners, reload.health(), supervisor.health(), stopping);
+    const status = {
+      identity: {
+        version: packageJson.version,
+        node: process.version,
+        engine,
+        engineReason: why,
+        pid: process.pid,
+        region: config.popRegion,
+        listeners,
+        configuration: effectiveVariables(process.env),
+      },
+      admin: () => admin?.name ?? 'off',
+      uptimeMs: () => process.uptime() * 1000,
+      readiness: ready,
+      workers: () => supervisor.list(),
+      routing,
+      ledger,
+      routingAge: () => reload.age(),
+      databasePath,
+      accepted: () => metrics.acceptedTotal,
+      refusals: () => metrics.refusals(),
+      geoip: () => ({ path: resolve(geo.path), bundled: config.geoipPath === null, ageSeconds: geo.ageSeconds }),
+      bindings: () => ({
+        count: bindings.size,
+        max: config.maxBindings,
+        evicted: bindings.evictions,
+        ttlMs: config.bindingTtlMs,
+      }),
+    };
     admin = await openAdminServer({
       address: config.admin,
       token: config.adminToken,
       routes: {
         listeners,
-        readiness: () => readiness(routing, listeners, reload.health(), supervisor.health(), stopping),
+        readiness: ready,
         metrics: async () => ({ contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }),
-        backends: () => viewBackends(routing, ledger),
+        backends: (query) => pageOfBackends(routing, ledger, query),
+        status: (busiest) => viewStatus(status, busiest),
+        look: async () => ({ ...(await reload.lookNow()), path: await databasePath() }),
         workers: () => supervisor.list(),
         explain: (listener, address) => explainPick({ service, ...decisions }, listener, address),
         roll: () => supervisor.roll(),

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import t from 'tap';
 import {
   type Config,
+  effectiveVariables,
   INCARNATION_VARIABLE,
   parseEndpoint,
   readConfig,
@@ -273,4 +274,13 @@ t.test('endpoints', async (t) => {
     '10.0.0.1:80/x',
   ])
     t.equal(parseEndpoint(text), undefined, text);
+});
+
+t.test('what is in force is told, but for secrets', async (t) => {
+  const told = effectiveVariables({ EDGEPROXY_REGION: 'eu', EDGEPROXY_ADMIN_TOKEN: TOKEN, HOME: '/nowhere' });
+  t.same(Object.keys(told), Object.keys(VARIABLES));
+  t.same(told.EDGEPROXY_REGION, { value: 'eu', source: 'environment' });
+  t.same(told.EDGEPROXY_WORKERS, { value: 'auto', source: 'default' });
+  t.same(told.EDGEPROXY_ADMIN_TOKEN, { value: '(set, not shown)', source: 'environment' });
+  t.same(effectiveVariables({}).EDGEPROXY_ADMIN_TOKEN, { value: '', source: 'default' });
 });

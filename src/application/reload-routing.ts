@@ -1,5 +1,6 @@
 // Runs in: primary
 import type { BackendRepository } from './ports/backend-repository.ts';
+import type { Clock } from './ports/clock.ts';
 import type { Log } from './ports/log.ts';
 import type { RoutingState } from './routing-state.ts';
 
@@ -7,6 +8,7 @@ export interface ReloadOptions {
   readonly repository: BackendRepository;
   readonly routing: RoutingState;
   readonly log: Log;
+  readonly clock: Clock;
 }
 
 /** How the routing database stands, for health and metrics. */
@@ -21,10 +23,32 @@ export interface RoutingHealth {
   readonly failures: number;
 }
 
+export interface RoutingAge {
+  /** How long the table has served; `null`: none was loaded yet. In ms. */
+  readonly servesForMs: number | null;
+  /** Since the last look at the database ended; `null`: none did yet. In ms. */
+  readonly lookedMsAgo: number | null;
+}
+
+/** What a look that was asked for found. */
+export interface AskedLook {
+  readonly version: number;
+  /** The version went up between the question and the answer. */
+  readonly changed: boolean;
+  readonly backends: number;
+  /** Rows that are skipped. */
+  readonly skipped: number;
+  /** Why the database is not loaded; not there when it is. */
+  readonly error?: string;
+}
+
 /** Brings the routing table up to date with its database; whatever is wrong there, the last good table serves on. */
 export class ReloadRouting {
   readonly #options: ReloadOptions;
   #running: Promise<void> | null = null;
+  #next: Promise<void> | null = null;
+  #servesSince: number | null = null;
+  #lookedAt: number | null = null;
   #badRows = 0;
   #error = '';
   /** The file's rows are all bad, and the table before them serves on. */
@@ -54,8 +78,36 @@ export class ReloadRouting {
   look(): Promise<void> {
     this.#running ??= this.#look().finally(() => {
       this.#running = null;
+      this.#lookedAt = this.#options.clock.now();
     });
     return this.#running;
+  }
+
+  /**
+   * A look that begins after the call, and so finds whatever the caller has committed. One that is under way may have
+   * read before that: then it is the one behind it, which all share who ask meanwhile. Never rejects.
+   */
+  async lookNow(): Promise<AskedLook> {
+    const { routing } = this.#options;
+    const { version } = routing.table;
+    this.#next ??= Promise.resolve(this.#running).then(() => {
+      this.#next = null;
+      return this.look();
+    });
+    await this.#next;
+    return {
+      version: routing.table.version,
+      changed: routing.table.version !== version,
+      backends: routing.table.size,
+      skipped: this.#badRows,
+      ...(this.#error === '' ? {} : { error: this.#error }),
+    };
+  }
+
+  age(): RoutingAge {
+    const now = this.#options.clock.now();
+    const since = (time: number | null) => (time === null ? null : now - time);
+    return { servesForMs: since(this.#servesSince), lookedMsAgo: since(this.#lookedAt) };
   }
 
   /** Looks every `intervalMs`, each time counted from the end of the look before. */
@@ -102,6 +154,7 @@ export class ReloadRouting {
     if (this.#error !== '') log.info({}, 'routing database is readable again');
     this.#error = '';
     if (look.kind === 'unchanged' || !(await routing.install(look.image))) return;
+    this.#servesSince = this.#options.clock.now();
     const { version, size } = routing.table;
     log.info({ version, backends: size, skipped: look.image.problemCount }, 'routing table loaded');
   }

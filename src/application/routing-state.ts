@@ -3,15 +3,7 @@ import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
 import { openRoutingTable, RoutingTable } from '../domain/routing-table.ts';
 import { PickIndex } from '../domain/services/pick-index.ts';
 import { buildTableImage, type TableImage } from '../domain/table-image.ts';
-
-/** Runs a generator to its end, letting others run at each of its yields. */
-async function inSlices<T>(work: Generator<void, T>): Promise<T> {
-  for (;;) {
-    const step = work.next();
-    if (step.done) return step.value;
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  }
-}
+import { inSlices } from './in-slices.ts';
 
 /** The routing table in service and its index, always of one version. */
 export class RoutingState<L extends Lease = Lease> {

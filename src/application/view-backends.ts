@@ -1,8 +1,8 @@
 // Runs in: primary
 import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
 import type { Backend } from '../domain/entities.ts';
+import type { RoutingTable } from '../domain/routing-table.ts';
 import { isFull } from '../domain/services/load-balancer.ts';
-import type { RoutingState } from './routing-state.ts';
 
 export type BackendState =
   /** takes new clients */
@@ -55,19 +55,97 @@ export type BackendView = (BackendRow | { readonly id: string }) & {
   readonly state: BackendState;
 };
 
-/** Every row of the table, and every backend that still holds connections though its row is gone. */
-export function viewBackends(routing: RoutingState, ledger: ConnectionLedger<Lease>): BackendView[] {
-  const { table } = routing;
-  const views: BackendView[] = [];
-  for (let slot = 0; slot < table.size; slot++) {
-    const backend = table.backend(slot);
-    const connections = ledger.connections(backend.id);
-    views.push({ ...backendRow(backend), connections, state: stateOf(backend, connections) });
+/** All that are given must fit. */
+export interface RowFilter {
+  readonly id?: string | undefined;
+  readonly app?: string | undefined;
+  readonly region?: string | undefined;
+}
+
+export interface BackendFilter extends RowFilter {
+  readonly state?: BackendState | undefined;
+}
+
+export function fits(backend: Backend, { id, app, region }: RowFilter): boolean {
+  return (
+    (id === undefined || backend.id === id) &&
+    (app === undefined || backend.app === app) &&
+    (region === undefined || backend.region === region)
+  );
+}
+
+/** A row of the table by its slot, or by its id a backend whose row is gone and that still holds connections. */
+export type Entry = number | string;
+
+/** Entries that are looked at before a work yields: a fraction of a millisecond. */
+export const SLICE_ENTRIES = 500;
+
+/** The views of every backend, of one version of the table, in ascending order of id. */
+export class BackendViews {
+  readonly #table: RoutingTable;
+  readonly #ledger: ConnectionLedger<Lease>;
+
+  constructor(table: RoutingTable, ledger: ConnectionLedger<Lease>) {
+    this.#table = table;
+    this.#ledger = ledger;
   }
-  for (const [id, connections] of ledger.counts()) {
-    if (table.slotOf(id) < 0) views.push({ id, connections, state: 'gone' });
+
+  /** Ascending. A copy of the ids first: the counts change between slices. */
+  *gone(): Generator<void, string[]> {
+    const gone: string[] = [];
+    let seen = 0;
+    for (const id of [...this.#ledger.counts().keys()]) {
+      if (this.#table.slotOf(id) < 0) gone.push(id);
+      if (++seen % SLICE_ENTRIES === 0) yield;
+    }
+    return gone.sort();
   }
-  return views;
+
+  /** From `after` on, exclusive. */
+  *entries(gone: readonly string[], after: string | undefined): Generator<Entry, void> {
+    let slot = after === undefined ? 0 : this.#table.slotBehind(after);
+    for (const id of gone) {
+      if (after !== undefined && id <= after) continue;
+      while (slot < this.#table.size && this.#table.idOf(slot) < id) yield slot++;
+      yield id;
+    }
+    while (slot < this.#table.size) yield slot++;
+  }
+
+  *views(entries: Iterable<Entry>): Generator<BackendView> {
+    for (const entry of entries) yield this.view(entry);
+  }
+
+  view(entry: Entry): BackendView {
+    if (typeof entry === 'string') return { id: entry, connections: this.#ledger.connections(entry), state: 'gone' };
+    const backend = this.#table.backend(entry);
+    const connections = this.#ledger.connections(backend.id);
+    return { ...backendRow(backend), connections, state: stateOf(backend, connections) };
+  }
+
+  /** One whose row is gone has an id and a state, and nothing else that a filter could fit. */
+  fits(entry: Entry, filter: BackendFilter): boolean {
+    const { id, app, region, state } = filter;
+    if (typeof entry === 'string')
+      return (id ?? entry) === entry && app === undefined && region === undefined && (state ?? 'gone') === 'gone';
+    const backend = this.#table.backend(entry);
+    if (!fits(backend, filter)) return false;
+    return state === undefined || state === stateOf(backend, this.#ledger.connections(backend.id));
+  }
+
+  idOf(entry: Entry): string {
+    return typeof entry === 'string' ? entry : this.#table.idOf(entry);
+  }
+
+  connectionsOf(entry: Entry): number {
+    return this.#ledger.connections(this.idOf(entry));
+  }
+
+  stateOf(entry: Entry): BackendState {
+    if (typeof entry === 'string') return 'gone';
+    const backend = this.#table.backend(entry);
+    return stateOf(backend, this.#ledger.connections(backend.id));
+  }
 }
 
 function stateOf(backend: Backend, connections: number): BackendState {

@@ -43,6 +43,18 @@ export class RoutingTable {
     return this.#slots.get(id) ?? -1;
   }
 
+  /** The first slot whose id comes behind `id`, whether there is such a backend or not; `size` when there is none. */
+  slotBehind(id: string): number {
+    let low = 0;
+    let high = this.size;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#ids[middle]! <= id) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   idOf(slot: number): string {
     return this.#ids[slot]!;
   }

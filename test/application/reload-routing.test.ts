@@ -4,13 +4,14 @@ import type { Backend } from '../../src/domain/entities.ts';
 import { MemoryBackendRepository } from '../fixtures/memory-backend-repository.ts';
 import { backend } from '../fixtures/routing-db.ts';
 import { keepingLog } from '../fixtures/silent-log.ts';
+import { until } from '../fixtures/until.ts';
 import { Rig } from './rig.ts';
 
 function setUp(rows: readonly Partial<Backend>[] = []) {
   const rig = new Rig();
   const repository = new MemoryBackendRepository(rig.listeners, rows.map(backend));
   const log = keepingLog();
-  const reload = new ReloadRouting({ repository, routing: rig.routing, log });
+  const reload = new ReloadRouting({ repository, routing: rig.routing, log, clock: rig.clock });
   const said = () => log.said.splice(0).map(({ level, message }) => `${level}: ${message}`);
   return { rig, repository, reload, log, said };
 }
@@ -90,4 +91,44 @@ t.test('it looks again and again, until it is stopped', async (t) => {
   repository.set([backend({ id: 'a' })]);
   await reload.look();
   t.equal(reload.health().backends, 0, 'the repository is closed');
+});
+
+t.test('a look that is asked for begins after the question, and all who wait share it', async (t) => {
+  const { rig, repository, reload } = setUp([{ id: 'a' }]);
+  await reload.look();
+  let looks = 0;
+  let letGo = () => {};
+  const slow: typeof repository.look = repository.look.bind(repository);
+  repository.look = async () => {
+    looks++;
+    const found = await slow();
+    await new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    return found;
+  };
+  const early = reload.look();
+  await until('the first look to have read', () => looks === 1);
+  repository.set([backend({ id: 'a' }), backend({ id: 'b' })]);
+  const asked = Array.from({ length: 1000 }, () => reload.lookNow());
+  letGo();
+  await early;
+  await until('the second look', () => looks === 2);
+  letGo();
+  for (const answer of await Promise.all(asked))
+    if (!answer.changed || answer.version !== 2 || answer.backends !== 2) t.fail(JSON.stringify(answer));
+  t.equal(looks, 2, 'a thousand questions are one look');
+  t.equal(rig.routing.table.size, 2);
+});
+
+t.test('a look that is asked for says what it found', async (t) => {
+  const { rig, repository, reload } = setUp([{ id: 'a' }]);
+  t.same(reload.age(), { servesForMs: null, lookedMsAgo: null });
+  t.same(await reload.lookNow(), { version: 1, changed: true, backends: 1, skipped: 0 });
+  rig.now = 100;
+  t.same(await reload.lookNow(), { version: 1, changed: false, backends: 1, skipped: 0 });
+  rig.now = 150;
+  t.same(reload.age(), { servesForMs: 150, lookedMsAgo: 50 });
+  repository.fail('EDGE_ERR_DB_LOCKED', 'it is locked');
+  t.same(await reload.lookNow(), { version: 1, changed: false, backends: 1, skipped: 0, error: 'it is locked' });
 });

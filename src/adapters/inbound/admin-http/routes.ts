@@ -1,9 +1,11 @@
 // Runs in: primary
 import type { FastifyInstance } from 'fastify';
 import type { Explanation } from '../../../application/explain-pick.ts';
+import type { BackendPage, BackendsQuery } from '../../../application/page-backends.ts';
 import type { Readiness } from '../../../application/readiness.ts';
+import type { AskedLook } from '../../../application/reload-routing.ts';
 import type { WorkerView } from '../../../application/supervise-workers.ts';
-import type { BackendView } from '../../../application/view-backends.ts';
+import type { Status } from '../../../application/view-status.ts';
 import type { ClientAddress, Listener } from '../../../domain/entities.ts';
 import { EdgeError } from '../../../errors.ts';
 import { parseAddress } from '../../../ip-address.ts';
@@ -13,15 +15,21 @@ export interface AdminRoutes {
   readonly listeners: readonly Listener[];
   readonly readiness: () => Readiness;
   readonly metrics: () => Promise<{ contentType: string; text: string }>;
-  readonly backends: () => readonly BackendView[];
+  readonly backends: (query: BackendsQuery) => Promise<BackendPage>;
+  /** `busiest`: how many backends are shown one by one. */
+  readonly status: (busiest: number) => Promise<Status>;
+  /** Looks at the routing database now. `path`: the file, absolute. */
+  readonly look: () => Promise<AskedLook & { readonly path: string }>;
   readonly workers: () => readonly WorkerView[];
   readonly explain: (listener: Listener, address: ClientAddress) => Explanation;
   readonly roll: () => Promise<number>;
   readonly scale: (count: number) => void;
 }
 
-/** Candidates that `explain` lists unless asked for more: a table of 100,000 is no answer to a person. */
-const DEFAULT_CANDIDATES = 1000;
+/** Rows of a page unless asked for more: a table of 100,000 is no answer to a person. */
+const DEFAULT_ROWS = 1000;
+/** Backends that `status` shows one by one unless asked for more: one screen. */
+const DEFAULT_BUSIEST = 20;
 export const MAX_WORKERS = 256;
 
 export function addRoutes(app: FastifyInstance, routes: AdminRoutes): void {
@@ -37,7 +45,25 @@ export function addRoutes(app: FastifyInstance, routes: AdminRoutes): void {
     return reply.header('content-type', contentType).send(text);
   });
 
-  app.get('/api/v1/backends', async () => ({ backends: routes.backends() }));
+  app.get('/api/v1/backends', async () => {
+    const page = await routes.backends({ limit: DEFAULT_ROWS });
+    return { ...page, backends: [...page.backends] };
+  });
+
+  app.get<{ Querystring: { busiest?: number } }>(
+    '/api/v1/status',
+    {
+      schema: {
+        querystring: {
+          type: 'object',
+          properties: { busiest: { type: 'integer', minimum: 0, maximum: DEFAULT_ROWS } },
+        },
+      },
+    },
+    ({ query }) => routes.status(query.busiest ?? DEFAULT_BUSIEST),
+  );
+
+  app.post('/api/v1/routing/look', () => routes.look());
 
   app.get('/api/v1/workers', async () => ({ workers: routes.workers() }));
 
@@ -58,7 +84,7 @@ export function addRoutes(app: FastifyInstance, routes: AdminRoutes): void {
     },
     async ({ query }) => {
       const explanation = routes.explain(findListener(routes.listeners, query.listener), readAddress(query.ip));
-      const limit = query.limit ?? DEFAULT_CANDIDATES;
+      const limit = query.limit ?? DEFAULT_ROWS;
       const omitted = Math.max(0, explanation.candidates.length - limit);
       return { ...explanation, candidates: explanation.candidates.slice(0, limit), omitted };
     },

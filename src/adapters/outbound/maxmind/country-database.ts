@@ -39,6 +39,12 @@ export class CountryDatabase {
     }
   }
 
+  /** When the database was made; `null`: it does not say. */
+  get builtAt(): Date | null {
+    const { buildEpoch } = this.#reader.metadata;
+    return buildEpoch.getTime() > 0 ? buildEpoch : null;
+  }
+
   /** Throws when the record of this address is damaged. */
   country({ text }: Pick<ClientAddress, 'text'>): CountryCode | null {
     return this.#reads(text) ? countryOf(this.#reader.get(text)) : null;

@@ -45,6 +45,12 @@ export class MaxmindGeoResolver implements GeoResolver {
     }
   }
 
+  /** Since the database in service was made, by the wall clock, in seconds; `null`: it does not say. */
+  get ageSeconds(): number | null {
+    const built = this.#database.builtAt;
+    return built === null ? null : (Date.now() - built.getTime()) / 1000;
+  }
+
   country(address: ClientAddress): CountryCode | null {
     try {
       return this.#database.country(address);

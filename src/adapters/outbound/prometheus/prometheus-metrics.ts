@@ -2,7 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { CloseReason } from '../../../application/ports/data-plane.ts';
 import type { MetricsStore } from '../../../application/ports/metrics-store.ts';
-import type { PickReason, RefusalReason } from '../../../domain/entities.ts';
+import { type PickReason, REFUSAL_REASONS, type RefusalReason } from '../../../domain/entities.ts';
 import { LabelledHistogram } from './labelled-histogram.ts';
 
 /** What is read at each scrape rather than counted along the way. */
@@ -129,6 +129,17 @@ export class PrometheusMetrics implements MetricsStore {
 
   refused(reason: RefusalReason): void {
     this.#refusals.add(reason);
+  }
+
+  /** Clients that came, refused ones included. */
+  get acceptedTotal(): number {
+    return this.#accepted;
+  }
+
+  /** Clients turned away, by every reason there is. */
+  refusals(): Record<RefusalReason, number> {
+    const counts = REFUSAL_REASONS.map((reason) => [reason, this.#refusals.counts.get(reason) ?? 0]);
+    return Object.fromEntries(counts);
   }
 
   #label(backendId: string): string {

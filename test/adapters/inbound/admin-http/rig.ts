@@ -5,8 +5,12 @@ import type { Test } from 'tap';
 import type { AdminRoutes } from '../../../../src/adapters/inbound/admin-http/routes.ts';
 import { openAdminServer } from '../../../../src/adapters/inbound/admin-http/server.ts';
 import { explainPick } from '../../../../src/application/explain-pick.ts';
+import { pageOfBackends } from '../../../../src/application/page-backends.ts';
 import { readiness } from '../../../../src/application/readiness.ts';
-import { viewBackends } from '../../../../src/application/view-backends.ts';
+import { type StatusSources, viewStatus } from '../../../../src/application/view-status.ts';
+import type { WorkerView } from '../../../../src/application/worker-views.ts';
+import { effectiveVariables } from '../../../../src/config.ts';
+import { REFUSAL_REASONS, type RefusalReason } from '../../../../src/domain/entities.ts';
 import { Rig } from '../../../application/rig.ts';
 
 export interface Answer {
@@ -26,6 +30,7 @@ export interface Ask {
 export interface Actions {
   roll: () => Promise<number>;
   scale: (count: number) => void;
+  look: AdminRoutes['look'];
 }
 
 const HEALTH = { desired: 1, serving: 1, starting: 0, draining: 0, crashes: 0, restartInMs: 0, lastCrash: '' };
@@ -47,8 +52,10 @@ export async function openAdmin(
     listeners: rig.listeners,
     readiness: () => readiness(rig.routing, rig.listeners, ROUTING, HEALTH, false),
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', text: 'edgeproxy_up 1\n' }),
-    backends: () => viewBackends(rig.routing, rig.ledger),
-    workers: () => [{ pid: 7, incarnation: 1, state: 'serving', connections: rig.ledger.heldBy(1) }],
+    backends: (query) => pageOfBackends(rig.routing, rig.ledger, query),
+    status: (busiest) => viewStatus(statusSources(rig), busiest),
+    look: actions.look ?? (async () => ({ version: 1, changed: false, backends: 0, skipped: 0, path: '/routing.db' })),
+    workers: () => workersOf(rig),
     explain: (listener, address) => explainPick({ service: rig.service, ...rig.decisions }, listener, address),
     roll: actions.roll ?? (async () => 1),
     scale: actions.scale ?? (() => {}),
@@ -63,6 +70,40 @@ export async function openAdmin(
     ask(path, { method: 'POST', body, headers: { 'content-type': 'application/json', ...headers } });
   return { rig, server, ask, post, where };
 }
+
+const workersOf = (rig: Rig): WorkerView[] => [
+  { pid: 7, incarnation: 1, state: 'serving', connections: rig.ledger.heldBy(1) },
+];
+
+function statusSources(rig: Rig): StatusSources {
+  const { routing, ledger, listeners } = rig;
+  return {
+    identity: {
+      version: '1.2.3',
+      node: 'v26.0.0',
+      engine: 'stream',
+      engineReason: 'EDGEPROXY_ENGINE=stream',
+      pid: 5,
+      region: rig.popRegion,
+      listeners,
+      configuration: effectiveVariables({ EDGEPROXY_REGION: 'eu', EDGEPROXY_ADMIN_TOKEN: 'a-secret-of-some-length' }),
+    },
+    admin: () => '127.0.0.1:1',
+    uptimeMs: () => 1500,
+    readiness: () => readiness(routing, listeners, ROUTING, HEALTH, false),
+    workers: () => workersOf(rig),
+    routing,
+    ledger,
+    routingAge: () => ({ servesForMs: 10, lookedMsAgo: 5 }),
+    databasePath: async () => '/routing.db',
+    accepted: () => 3,
+    refusals: () => ({ ...NO_REFUSALS, all_full: 2 }),
+    geoip: () => ({ path: '/geo.mmdb', bundled: true, ageSeconds: 60 }),
+    bindings: () => ({ count: rig.bindings.size, max: 10_000, evicted: 0, ttlMs: 1000 }),
+  };
+}
+
+const NO_REFUSALS = Object.fromEntries(REFUSAL_REASONS.map((reason) => [reason, 0])) as Record<RefusalReason, number>;
 
 export function portOf(name: string): number {
   return Number(name.slice(name.lastIndexOf(':') + 1));

@@ -131,3 +131,47 @@ t.test('scale', async (t) => {
     );
   t.same(counts, [3, 256]);
 });
+
+t.test('status: everything that one screen needs, and no secret', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }, { id: 'b', healthy: false }]);
+  rig.pick(1, '10.0.0.1');
+  const { ask } = await openAdmin(t, { rig });
+  const { status, body, text } = await ask('/api/v1/status');
+  t.equal(status, 200);
+  t.match(body, {
+    version: '1.2.3',
+    node: 'v26.0.0',
+    engine: 'stream',
+    pid: 5,
+    region: 'eu',
+    listeners: [{ name: '127.0.0.1:8080', app: '' }, { app: 'game' }],
+    configuration: {
+      EDGEPROXY_REGION: { value: 'eu', source: 'environment' },
+      EDGEPROXY_DB_PATH: { value: 'routing.db', source: 'default' },
+      EDGEPROXY_ADMIN_TOKEN: { value: '(set, not shown)', source: 'environment' },
+    },
+    admin: '127.0.0.1:1',
+    uptimeMs: 1500,
+    readiness: { ready: true, reasons: [] },
+    workers: { desired: 1, serving: 1, list: [{ pid: 7, state: 'serving', connections: 1 }] },
+    routing: { version: 1, path: '/routing.db', servesForMs: 10, lookedMsAgo: 5, error: '' },
+    backends: {
+      total: 2,
+      states: { serving: 1, unhealthy: 1, gone: 0 },
+      busiest: [{ id: 'a', connections: 1 }, { id: 'b' }],
+    },
+    connections: { active: 1, accepted: 3, refused: { all_full: 2, no_backend: 0 } },
+    geoip: { path: '/geo.mmdb', bundled: true, ageSeconds: 60 },
+    bindings: { count: 1, max: 10_000, evicted: 0, ttlMs: 1000 },
+  });
+  t.notMatch(text, /a-secret-of-some-length/);
+  const { busiest } = ((await ask('/api/v1/status?busiest=1')).body as { backends: { busiest: unknown[] } }).backends;
+  t.equal(busiest.length, 1);
+});
+
+t.test('a look at the routing database, when it is asked for', async (t) => {
+  const found = { version: 4, changed: true, backends: 2, skipped: 1, error: 'locked', path: '/routing.db' };
+  const { ask } = await openAdmin(t, { actions: { look: async () => found } });
+  t.same((await ask('/api/v1/routing/look', { method: 'POST' })).body, found);
+});
