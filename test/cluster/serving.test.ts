@@ -41,7 +41,7 @@ t.test(
       ),
       { database: 'routing.db' },
     );
-    t.ok(proxy.log.some(({ msg }) => msg.startsWith('npm run -s edgeproxy -- backends add ')));
+    t.ok(proxy.log.some(({ msg }) => msg.startsWith('npx edgeproxy backends add ')));
     t.equal((await fetch(`${proxy.admin}/readyz`)).status, 503);
     const refused = await drain(await connect(proxy.port));
     t.same(refused, { bytes: Buffer.alloc(0), reset: false }, 'an orderly end');

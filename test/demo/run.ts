@@ -13,10 +13,10 @@ const INTERRUPTS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 const NEXT = `
 Now for real, from this directory:
    npm start                                 the proxy on 0.0.0.0:8080, with routing.db here; Ctrl-C drains and stops
-   npm run -s edgeproxy -- backends add my-backend --region sa --country BR --host 10.0.0.5 --port 8080
-   npm run -s edgeproxy -- explain 203.0.113.7
+   npx edgeproxy backends add my-backend --region sa --country BR --host 10.0.0.5 --port 8080
+   npx edgeproxy explain 203.0.113.7
                                              which backend a client gets, and why
-   npm run -s edgeproxy -- --help            every other command
+   npx edgeproxy --help                      every other command
    npx pm2 start ecosystem.config.cjs        the proxy as a service
 `;
 
