@@ -20,6 +20,7 @@ import { realPathOrNull } from './adapters/outbound/sqlite/file-id.ts';
 import { ownEndpoints } from './adapters/outbound/sqlite/own-endpoints.ts';
 import { SqliteBackendRepository } from './adapters/outbound/sqlite/sqlite-backend-repository.ts';
 import { explainPick } from './application/explain-pick.ts';
+import { InternalErrors } from './application/internal-errors.ts';
 import { pageOfBackends } from './application/page-backends.ts';
 import type { Log } from './application/ports/log.ts';
 import { type ConnectionLease, ProxyService } from './application/proxy-service.ts';
@@ -47,6 +48,7 @@ const LAST_LINES_MS = 1000;
 async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const { log, accessLog } = logs;
   const clock = { now: () => performance.now() };
+  const boundary = new InternalErrors(log, clock);
   const { engine, why } = chooseEngine(config.engine, loadAddon);
   const geo = await MaxmindGeoResolver.open(config.geoipPath ?? bundledGeoipPath(), (problem) => {
     log.warn({ reason: problem }, 'GeoIP database damaged');
@@ -72,6 +74,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   let stopping = false;
   const metrics = new PrometheusMetrics({
     connections: () => ledger.counts(),
+    internalErrors: () => boundary.counts(),
     workers: () => supervisor.health(),
     gauges: () => ({
       connections_active: ledger.total,
@@ -91,19 +94,21 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     }),
   });
   const decisions = { routing, ledger, bindings, geo, popRegion: config.popRegion, clock };
-  const service = new ProxyService({ ...decisions, listeners, metrics, accessLog });
+  const service = new ProxyService({ ...decisions, listeners, metrics, accessLog, boundary });
 
-  const shares = new ShareClients((incarnation) => ledger.heldBy(incarnation));
+  const shares = new ShareClients((incarnation) => ledger.heldBy(incarnation), boundary);
   const launcher = new ClusterLauncher({
     exec: fileURLToPath(new URL('../workers/proxy.ts', import.meta.url)),
     env: (incarnation) => ({ NODE_COMPILE_CACHE: COMPILE_CACHE, [INCARNATION_VARIABLE]: String(incarnation) }),
     sockets,
     log,
+    boundary,
     openSession: (incarnation, socket, events) =>
       new WorkerSession({
         socket,
         incarnation,
         service,
+        boundary,
         heartbeatTimeoutMs: config.heartbeatTimeoutMs,
         ...events,
         onBooked: () => shares.update(),
@@ -117,6 +122,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     shares,
     clock,
     log,
+    boundary,
     workers: config.workers,
     heldBy: (incarnation) => ledger.heldBy(incarnation),
     drainTimeoutMs: config.shutdownTimeoutMs,
@@ -134,15 +140,27 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     process.kill(process.pid, 'SIGKILL');
   };
   let admin: AdminServer | null = null;
+  const stop = async () => {
+    try {
+      await supervisor.stop();
+      stopSweeping();
+      watchGeoip.stop();
+      await Promise.all([reload.stop(), admin?.close()]);
+    } catch (error) {
+      boundary.failed('signal', error);
+    }
+    log.info({}, 'stopped');
+    await leave();
+  };
   const roll = () => {
     supervisor.roll().catch((error: EdgeError) => {
       if (error.code === 'EDGE_ERR_BUSY') log.warn({ reason: error.message }, 'roll not started');
       else log.error({ code: error.code, reason: error.message }, 'roll ended early; the workers that remain serve on');
     });
   };
-  wireSignals({
+  wireSignals(boundary, {
     roll,
-    reload: () => void Promise.all([reload.lookNow(), watchGeoip.look()]),
+    reload: () => Promise.all([reload.lookNow(), watchGeoip.look()]),
     scaleBy: (change) => {
       if (!stopping) supervisor.scale(Math.max(1, Math.min(256, supervisor.desired + change)));
     },
@@ -151,13 +169,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
       log.info({ signal, connections: ledger.total }, 'stopping: draining connections');
       // With the last worker's copy the kernel's queue goes, and clients are told at once to go elsewhere.
       for (const { handle } of sockets) handle.close();
-      void supervisor.stop().then(async () => {
-        stopSweeping();
-        watchGeoip.stop();
-        await Promise.all([reload.stop(), admin?.close()]);
-        log.info({}, 'stopped');
-        await leave();
-      });
+      void stop();
     },
     stopAtOnce: (signal) => {
       log.warn({ signal, connections: ledger.total }, 'stopping at once');
@@ -202,6 +214,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     admin = await openAdminServer({
       address: config.admin,
       token: config.adminToken,
+      onDefect: (error) => boundary.failed('admin', error),
       routes: {
         listeners,
         readiness: ready,
@@ -217,6 +230,9 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     });
     log.info({ address: admin.name }, 'admin API listening');
   }
+  // What comes here is a callback of Node's or a library's, about one descriptor or process, beside all turns of ours: the
+  // books are not touched by it, and to end would cut every connection of the POP for it. Before, it refuses the start.
+  process.on('uncaughtException', (error) => boundary.failed('unexpected', error));
   await supervisor.start();
   log.info(
     {
@@ -232,7 +248,8 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     'ready',
   );
   if (created || routing.table.size === 0) sayHowToAdd(log, config.dbPath);
-  process.send?.('ready');
+  // Nobody may be there any more to hear it.
+  process.send?.('ready', undefined, undefined, () => {});
 }
 
 function sayHowToAdd(log: Log, dbPath: string): void {

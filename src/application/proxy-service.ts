@@ -5,6 +5,7 @@ import { Affinity, type Stake } from './affinity.ts';
 import { type DecideInput, type Decision, decideBackend, keepsBound, locate } from './decide-backend.ts';
 import type { AccessLog } from './ports/access-log.ts';
 import type { ClosedReport, PickAnswer, PickRequest, UnservedReport } from './ports/backend-picker.ts';
+import type { Boundary } from './ports/boundary.ts';
 import type { Clock } from './ports/clock.ts';
 import type { MetricsStore } from './ports/metrics-store.ts';
 
@@ -28,6 +29,7 @@ export interface ProxyServiceOptions extends Omit<DecideInput, 'movingTo' | 'led
   readonly clock: Clock;
   readonly metrics: MetricsStore;
   readonly accessLog: AccessLog;
+  readonly boundary: Boundary;
 }
 
 /**
@@ -62,8 +64,11 @@ export class ProxyService {
     const leases = this.#ledger.releaseAll(incarnation);
     const now = this.#options.clock.now();
     for (const lease of leases) {
-      this.#affinity.giveBack(lease.stake, now);
-      this.#recordClosed(lease, 'worker_died', { ...NOTHING_KNOWN, totalMs: now - lease.pickedAt });
+      // Each for itself: the others give back and are recorded all the same.
+      this.#options.boundary.run('client', () => {
+        this.#affinity.giveBack(lease.stake, now);
+        this.#recordClosed(lease, 'worker_died', { ...NOTHING_KNOWN, totalMs: now - lease.pickedAt });
+      });
     }
     return leases.length;
   }

@@ -1,5 +1,6 @@
 // Runs in: primary
 import { workerShare } from '../domain/worker-share.ts';
+import type { Boundary } from './ports/boundary.ts';
 
 interface Member {
   /** What it was told last. */
@@ -13,11 +14,13 @@ interface Member {
  */
 export class ShareClients {
   readonly #heldBy: (incarnation: number) => number;
+  readonly #boundary: Boundary;
   readonly #members = new Map<number, Member>();
 
   /** `heldBy`: slots that a worker holds. */
-  constructor(heldBy: (incarnation: number) => number) {
+  constructor(heldBy: (incarnation: number) => number, boundary: Boundary) {
     this.#heldBy = heldBy;
+    this.#boundary = boundary;
   }
 
   /** The worker accepts. `tell` passes on how many connections it may hold; 0: as many as come. */
@@ -39,7 +42,7 @@ export class ShareClients {
     for (const member of this.#members.values()) {
       if (!isWorthTelling(member.share, share)) continue;
       member.share = share;
-      member.tell(share);
+      this.#boundary.run('worker', () => member.tell(share));
     }
   }
 }

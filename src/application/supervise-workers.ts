@@ -1,5 +1,6 @@
 // Runs in: primary
 import { EdgeError } from '../errors.ts';
+import type { Boundary } from './ports/boundary.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Log } from './ports/log.ts';
 import type { WorkerExit, WorkerLauncher, WorkerProcess } from './ports/worker-launcher.ts';
@@ -19,6 +20,7 @@ export interface SupervisorOptions {
   /** A drained worker exits by then by itself; shortly after it is killed. In ms. */
   readonly drainTimeoutMs: number;
   readonly shares: ShareClients;
+  readonly boundary: Boundary;
 }
 
 interface Member {
@@ -160,11 +162,12 @@ export class WorkerSupervisor {
       return;
     }
     if (this.#backoff.pending) return;
-    const heldBack = this.#backoff.holdBack(() => {
+    const start = () => {
       // One at a time while they crash: the next one waits in its turn.
       this.#launch(null);
       if (this.#active().length < this.#desired) this.#reconcile();
-    });
+    };
+    const heldBack = this.#backoff.holdBack(this.#options.boundary.guard('worker', start));
     if (heldBack) return;
     for (let i = active.length; i < this.#desired; i++) this.#launch(null);
   }
@@ -200,7 +203,7 @@ export class WorkerSupervisor {
       deadline: null,
       settleStart,
     };
-    member.deadline = setTimeout(() => process.kill(`did not accept within ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS);
+    this.#within(member, START_TIMEOUT_MS, () => process.kill(`did not accept within ${START_TIMEOUT_MS} ms`));
     this.#members.add(member);
     this.#options.log.debug({ incarnation, worker: process.pid }, 'worker starting');
     return { accepted };
@@ -208,14 +211,13 @@ export class WorkerSupervisor {
 
   #accepting(member: Member): void {
     if (member.state !== 'starting') return;
-    clearTimeout(member.deadline!);
     member.state = 'serving';
     member.servingSince = this.#options.clock.now();
     member.replaces = null;
-    member.deadline = setTimeout(() => {
+    this.#within(member, STABLE_MS, () => {
       this.#backoff.stable();
       this.#reconcile();
-    }, STABLE_MS);
+    });
     this.#options.log.info({ incarnation: member.incarnation, worker: member.process.pid }, 'worker serving');
     member.settleStart(null);
     this.#options.shares.join(member.incarnation, (connections) => member.process.share(connections));
@@ -247,7 +249,6 @@ export class WorkerSupervisor {
 
   #drain(member: Member): void {
     if (member.state === 'draining' || !this.#members.has(member)) return;
-    clearTimeout(member.deadline!);
     member.state = 'draining';
     this.#options.shares.leave(member.incarnation);
     const connections = this.#options.heldBy(member.incarnation);
@@ -256,8 +257,14 @@ export class WorkerSupervisor {
       'worker draining',
     );
     const patience = this.#options.drainTimeoutMs + DRAIN_GRACE_MS;
-    member.deadline = setTimeout(() => member.process.kill(`did not exit within ${patience} ms of draining`), patience);
+    this.#within(member, patience, () => member.process.kill(`did not exit within ${patience} ms of draining`));
     member.process.drain();
+  }
+
+  /** A member has one deadline: the one before is over. */
+  #within(member: Member, ms: number, then: () => void): void {
+    clearTimeout(member.deadline!);
+    member.deadline = setTimeout(this.#options.boundary.guard('worker', then), ms);
   }
 
   #exited(member: Member, exit: WorkerExit): void {

@@ -87,6 +87,8 @@ export const REFUSAL_REASONS = [
   'too_many_picks',
   /** the worker is near its descriptor limit */
   'descriptor_limit',
+  /** the primary failed at its pick, by a defect that its log names */
+  'internal_error',
 ] as const;
 
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];

@@ -36,6 +36,7 @@ export async function openSession(
     socket: mine,
     incarnation,
     service: rig.service,
+    boundary: rig.boundary,
     heartbeatTimeoutMs,
     onWelcome: () => {
       told.welcomes++;

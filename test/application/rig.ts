@@ -1,4 +1,5 @@
 import { MemoryBindings } from '../../src/adapters/outbound/memory-bindings/memory-bindings.ts';
+import { InternalErrors } from '../../src/application/internal-errors.ts';
 import type { AccessRecord } from '../../src/application/ports/access-log.ts';
 import type { ClosedReport, PickAnswer } from '../../src/application/ports/backend-picker.ts';
 import type { MetricsStore } from '../../src/application/ports/metrics-store.ts';
@@ -11,6 +12,7 @@ import { buildTableImage } from '../../src/domain/table-image.ts';
 import type { RegionCode } from '../../src/domain/value-objects.ts';
 import { parseAddress } from '../../src/ip-address.ts';
 import { backend } from '../fixtures/routing-db.ts';
+import { keepingLog } from '../fixtures/silent-log.ts';
 import { tableGeo } from '../fixtures/table-geo.ts';
 
 export const LISTENERS: readonly Listener[] = [
@@ -50,6 +52,8 @@ export class Rig {
   readonly geo;
   readonly popRegion: RegionCode;
   readonly clock = { now: () => this.now };
+  readonly log = keepingLog();
+  readonly boundary = new InternalErrors(this.log, this.clock);
   readonly service: ProxyService;
 
   constructor({ listeners = LISTENERS, popRegion = 'eu', maxBindings = 10_000, countries = {} }: RigOptions = {}) {
@@ -62,6 +66,7 @@ export class Rig {
       listeners,
       metrics: this.metrics,
       accessLog: { write: (record) => this.records.push(record) },
+      boundary: this.boundary,
     });
     this.service.workerJoined(1);
   }

@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { ShareClients } from '../../src/application/share-clients.ts';
+import { countingBoundary } from '../fixtures/boundary.ts';
 
 /** Workers as they are: each takes what it may, and hears of its share when it is told. */
 class Crew {
   readonly held = new Map<number, number>();
   readonly share = new Map<number, number>();
-  readonly shares = new ShareClients((incarnation) => this.held.get(incarnation) ?? 0);
+  readonly shares = new ShareClients((incarnation) => this.held.get(incarnation) ?? 0, countingBoundary());
   messages = 0;
 
   join(incarnation: number): void {

@@ -2,6 +2,7 @@ import { mock } from 'node:test';
 import t, { type Test } from 'tap';
 import { ShareClients } from '../../src/application/share-clients.ts';
 import { WorkerSupervisor } from '../../src/application/supervise-workers.ts';
+import { countingBoundary } from '../fixtures/boundary.ts';
 import { silentLog } from '../fixtures/silent-log.ts';
 import { ScriptedLauncher } from './scripted-launcher.ts';
 
@@ -22,6 +23,7 @@ function stage(t: Test, workers: number): Stage {
   const launcher = new ScriptedLauncher();
   const held = new Map<number, number>();
   let now = 0;
+  const boundary = countingBoundary();
   const heldBy = (incarnation: number) => held.get(incarnation) ?? 0;
   const supervisor = new WorkerSupervisor({
     launcher,
@@ -29,7 +31,8 @@ function stage(t: Test, workers: number): Stage {
     log: silentLog,
     workers,
     heldBy,
-    shares: new ShareClients(heldBy),
+    shares: new ShareClients(heldBy, boundary),
+    boundary,
     drainTimeoutMs: DRAIN_MS,
   });
   const pass = (ms: number) => {

@@ -9,6 +9,7 @@ import type { ClientAddress } from '../../src/domain/entities.ts';
 import { hashPair } from '../../src/domain/hash.ts';
 import { buildTableImage } from '../../src/domain/table-image.ts';
 import { REGIONS } from '../../src/domain/value-objects.ts';
+import { countingBoundary } from '../fixtures/boundary.ts';
 import { backend } from '../fixtures/routing-db.ts';
 
 const COUNTRIES = ['BR', 'US', 'DE', 'JP', 'ZA', 'AE'];
@@ -55,6 +56,7 @@ async function primary(backends: number) {
     clock,
     metrics,
     accessLog: { write: ignore },
+    boundary: countingBoundary(),
   });
   service.workerJoined(1);
   return { ledger, routing, service };

@@ -1,11 +1,12 @@
 // Runs in: primary
+import type { Boundary } from '../../application/ports/boundary.ts';
 
 export interface SignalActions {
   readonly stop: (signal: string) => void;
   readonly stopAtOnce: (signal: string) => void;
-  readonly roll: () => void;
+  readonly roll: () => unknown;
   readonly scaleBy: (change: 1 | -1) => void;
-  readonly reload: () => void;
+  readonly reload: () => unknown;
 }
 
 /**
@@ -15,9 +16,9 @@ export interface SignalActions {
 const ECHO_MS = 200;
 
 /** Maps signals, and pm2's `shutdown` message, to what they mean here. */
-export function wireSignals(actions: SignalActions): void {
+export function wireSignals(boundary: Boundary, actions: SignalActions): void {
   let stoppedAt = 0;
-  const stop = (signal: string) => {
+  const stop = boundary.guard('signal', (signal: string) => {
     const now = performance.now();
     if (stoppedAt === 0) {
       stoppedAt = now;
@@ -25,14 +26,15 @@ export function wireSignals(actions: SignalActions): void {
     } else if (signal !== 'SIGINT' || now - stoppedAt > ECHO_MS) {
       actions.stopAtOnce(signal);
     }
-  };
+  });
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   process.on('message', (message) => {
     if (message === 'shutdown') stop('shutdown');
   });
-  process.on('SIGUSR2', actions.roll);
-  process.on('SIGHUP', actions.reload);
-  process.on('SIGTTIN', () => actions.scaleBy(1));
-  process.on('SIGTTOU', () => actions.scaleBy(-1));
+  const on = (signal: NodeJS.Signals, act: () => unknown) => process.on(signal, boundary.guard('signal', act));
+  on('SIGUSR2', actions.roll);
+  on('SIGHUP', actions.reload);
+  on('SIGTTIN', () => actions.scaleBy(1));
+  on('SIGTTOU', () => actions.scaleBy(-1));
 }

@@ -1,6 +1,8 @@
 // Runs in: primary
 import type { Duplex } from 'node:stream';
+import type { Boundary } from '../../application/ports/boundary.ts';
 import type { ProxyService } from '../../application/proxy-service.ts';
+import { messageOf } from '../../errors.ts';
 import { parseAddress } from '../../ip-address.ts';
 import { Channel } from '../../ipc/channel.ts';
 import {
@@ -20,6 +22,7 @@ export interface WorkerSessionOptions {
   readonly socket: Duplex;
   readonly incarnation: number;
   readonly service: ProxyService;
+  readonly boundary: Boundary;
   /** A worker that said hello and then says nothing for so long hangs. In ms. */
   readonly heartbeatTimeoutMs: number;
   /** The worker said hello and may be given listening sockets. */
@@ -51,14 +54,17 @@ export class WorkerSession {
       closed = resolve;
     });
     this.#channel = new Channel(options.socket, isWorkerMessage, {
-      onMessages: (messages) => this.#onMessages(messages),
+      onMessages: options.boundary.guard('worker', (messages) => this.#onMessages(messages)),
       onMalformed: (count) => options.onDropped(count),
-      onClose: (error) => {
+      onClose: options.boundary.guard('worker', (error) => {
         closed();
         if (error !== undefined) options.onFailure(error.message);
-      },
+      }),
     });
-    this.#heartbeat = setInterval(() => this.#beat(), options.heartbeatTimeoutMs / 4);
+    this.#heartbeat = setInterval(
+      options.boundary.guard('worker', () => this.#beat()),
+      options.heartbeatTimeoutMs / 4,
+    );
     this.#heartbeat.unref();
   }
 
@@ -89,7 +95,8 @@ export class WorkerSession {
     if (this.#over) return;
     this.#over = true;
     clearInterval(this.#heartbeat);
-    this.#cut = this.#options.service.workerLeft(this.#options.incarnation);
+    const { boundary, service, incarnation } = this.#options;
+    this.#cut = boundary.run('worker', () => service.workerLeft(incarnation)) ?? 0;
   }
 
   #beat(): void {
@@ -111,11 +118,37 @@ export class WorkerSession {
     if (this.#over) return;
     this.#lastHeard = performance.now();
     let dropped = 0;
-    for (const message of messages) if (!this.#onMessage(message)) dropped++;
+    for (const message of messages) {
+      try {
+        if (!this.#onMessage(message)) dropped++;
+      } catch (error) {
+        this.#failed(message, error);
+      }
+    }
     if (dropped > 0) this.#options.onDropped(dropped);
-    this.#options.onBooked();
-    // The answers to all that arrived together travel together.
-    this.#channel.flush();
+    this.#options.boundary.run('worker', this.#options.onBooked);
+    this.#answer();
+  }
+
+  /** A defect that one client met: the others of its frame are served, and it is told and holds nothing. */
+  #failed(message: WorkerMessage, error: unknown): void {
+    const { boundary, service, incarnation } = this.#options;
+    boundary.failed('client', error);
+    if (message[0] !== FromWorker.pick) return;
+    const [, seq] = message;
+    boundary.run('client', () => service.abandoned(incarnation, seq));
+    this.#channel.push([FromPrimary.refused, seq, 'internal_error']);
+  }
+
+  /** The answers to all that arrived together travel together. */
+  #answer(): void {
+    try {
+      this.#channel.flush();
+    } catch (error) {
+      this.#options.boundary.failed('worker', error);
+      // The slots that those answers gave would be held by nobody; with the worker they come back.
+      this.#options.onFailure(`could not be answered: ${messageOf(error)}`);
+    }
   }
 
   /** `false`: it changed nothing. */

@@ -1,10 +1,16 @@
 // Runs in: primary
 import cluster, { type Worker } from 'node:cluster';
 import type { Duplex } from 'node:stream';
+import type { Boundary } from '../../application/ports/boundary.ts';
 import type { ListeningSocket } from '../../application/ports/listening-socket.ts';
 import type { Log } from '../../application/ports/log.ts';
-import type { WorkerEvents, WorkerLauncher, WorkerProcess } from '../../application/ports/worker-launcher.ts';
-import { codeOf } from '../../errors.ts';
+import type {
+  WorkerEvents,
+  WorkerExit,
+  WorkerLauncher,
+  WorkerProcess,
+} from '../../application/ports/worker-launcher.ts';
+import { codeOf, messageOf } from '../../errors.ts';
 import { isLifecycleMessage, type PrimaryLifecycle } from '../../ipc/lifecycle.ts';
 
 /** The primary's end of a worker's private channel, as far as a process's life goes. */
@@ -28,6 +34,7 @@ export interface ClusterLauncherOptions {
   readonly openSession: (incarnation: number, socket: Duplex, events: SessionEvents) => Session;
   /** Where workers' records go: one process writes the log, so that no line is torn. */
   readonly log: Log;
+  readonly boundary: Boundary;
 }
 
 /** Where the private socketpair is among the child's descriptors: behind stdio and Node's own IPC. */
@@ -52,8 +59,30 @@ export class ClusterLauncher implements WorkerLauncher {
   }
 
   launch(incarnation: number, events: WorkerEvents): WorkerProcess {
-    const worker = cluster.fork(this.#options.env(incarnation));
-    if (worker.process.pid === undefined) return notStarted(worker, events);
+    let worker: Worker;
+    try {
+      worker = cluster.fork(this.#options.env(incarnation));
+    } catch (error) {
+      // Node throws for what it does not expect of a spawn: no memory, a binary that is being written (`npm ci`), ...
+      setImmediate(() => events.exited(unstarted(error)));
+      return NO_PROCESS;
+    }
+    if (worker.process.pid === undefined) {
+      worker.once('error', (error) => events.exited(unstarted(error)));
+      return NO_PROCESS;
+    }
+    try {
+      return this.#supervise(worker, incarnation, events);
+    } catch (error) {
+      this.#options.boundary.failed('worker', error);
+      worker.once('exit', () => events.exited(unstarted(error)));
+      worker.process.kill('SIGKILL');
+      return NO_PROCESS;
+    }
+  }
+
+  #supervise(worker: Worker, incarnation: number, events: WorkerEvents): WorkerProcess {
+    const { boundary } = this.#options;
     let reason = '';
     const kill = (why: string) => {
       reason ||= why;
@@ -66,7 +95,7 @@ export class ClusterLauncher implements WorkerLauncher {
     });
     // A message to a worker that just died fails; its exit tells all there is to tell.
     worker.on('error', () => {});
-    worker.on('message', (message: unknown) => {
+    const onMessage = (message: unknown) => {
       if (!isLifecycleMessage(message)) return;
       if (message.edgeproxy === 'accepting') events.accepting();
       else if (message.edgeproxy === 'retire') events.retiring();
@@ -77,12 +106,15 @@ export class ClusterLauncher implements WorkerLauncher {
           { ...message.fields, incarnation, worker: worker.process.pid },
           message.message,
         );
-    });
-    worker.once('exit', (code, signal) => {
-      void session.processGone(LAST_WORDS_MS).then((cut) => events.exited({ code, signal, reason, cut }));
-    });
+    };
+    worker.on('message', boundary.guard('worker', onMessage));
+    const onExit = async (code: number | null, signal: string | null) => {
+      const cut = await session.processGone(LAST_WORDS_MS);
+      events.exited({ code, signal, reason, cut });
+    };
+    worker.once('exit', boundary.guard('worker', onExit));
     return {
-      pid: worker.process.pid,
+      pid: worker.process.pid!,
       share: (connections) => session.share(connections),
       drain: () => send(worker, { edgeproxy: 'drain' }),
       kill,
@@ -97,18 +129,12 @@ export class ClusterLauncher implements WorkerLauncher {
   }
 }
 
-/** The system has no room for another process, or for its pipes: an exit before there was anything to exit. */
-function notStarted(worker: Worker, events: WorkerEvents): WorkerProcess {
-  worker.once('error', (error) => {
-    events.exited({
-      code: null,
-      signal: null,
-      reason: `could not be started: ${codeOf(error) || error.message}`,
-      cut: 0,
-    });
-  });
-  return { pid: 0, share: () => {}, drain: () => {}, kill: () => {} };
+/** The system has no room for another process: an exit before there was anything to exit. */
+function unstarted(error: unknown): WorkerExit {
+  return { code: null, signal: null, reason: `could not be started: ${codeOf(error) || messageOf(error)}`, cut: 0 };
 }
+
+const NO_PROCESS: WorkerProcess = { pid: 0, share: () => {}, drain: () => {}, kill: () => {} };
 
 function send(worker: Worker, message: PrimaryLifecycle, handle?: unknown): void {
   if (!worker.isConnected()) return;

@@ -180,3 +180,72 @@ t.test('a worker that is heard from lives on, and hears from us', async (t) => {
   await until('heartbeats of several deadlines', () => beats() >= 20);
   t.same(told.failures, []);
 });
+
+t.test('a defect that one client meets costs the others of its frame nothing, and no slot', async (t) => {
+  const { rig, told, say, messages, next } = await setUp(t);
+  // After the reservation: what it took is to be given back.
+  const picked = rig.metrics.picked.bind(rig.metrics);
+  let picks = 0;
+  rig.metrics.picked = (reason) => {
+    if (++picks === 2) throw new Error('a defect');
+    picked(reason);
+  };
+  say(HELLO, pick(1, '10.0.0.1'), pick(2, '10.0.0.2'), pick(3, '10.0.0.3'));
+  await next(FromPrimary.refused);
+  t.same(
+    messages.slice(1).map(([kind, seq, reason]) => [kind, seq, kind === FromPrimary.refused ? reason : '']),
+    [
+      [FromPrimary.assigned, 1, ''],
+      [FromPrimary.refused, 2, 'internal_error'],
+      [FromPrimary.assigned, 3, ''],
+    ],
+  );
+  t.equal(rig.ledger.heldBy(1), 2);
+  t.equal(rig.openConnections('10.0.0.2'), 0);
+  t.equal(rig.boundary.counts().get('client'), 1);
+  t.match(rig.log.said, [{ fields: { turn: 'client', reason: 'a defect', stack: /worker-session/ } }]);
+  t.same(told.failures, [], 'and the worker goes on');
+});
+
+t.test('a record that cannot be written costs the end of one connection nothing but the record', async (t) => {
+  const { rig, say, next } = await setUp(t);
+  say(HELLO, pick(1, '10.0.0.1'), pick(2, '10.0.0.2'));
+  await next(FromPrimary.assigned);
+  rig.records.push = () => {
+    throw new Error('no record');
+  };
+  say(closed(1), closed(2), pick(3));
+  await until('the third pick', () => rig.ledger.find(1, 3) !== undefined);
+  t.equal(rig.ledger.total, 1, 'both slots are back');
+  t.equal(rig.openConnections('10.0.0.2'), 0);
+  t.equal(rig.boundary.counts().get('client'), 2);
+});
+
+t.test('each connection of a worker that died is given back, whatever one of them meets', async (t) => {
+  const { rig, session, say } = await setUp(t);
+  say(HELLO, pick(1, '10.0.0.1'), pick(2, '10.0.0.2'), pick(3, '10.0.0.3'));
+  await until('three picks', () => rig.ledger.total === 3);
+  const push = rig.records.push.bind(rig.records);
+  rig.records.push = (record) => {
+    if (record.client === '10.0.0.2') throw new Error('no record');
+    return push(record);
+  };
+  t.equal(await session.processGone(0), 3, 'how many were cut is known');
+  for (const client of ['10.0.0.1', '10.0.0.2', '10.0.0.3']) t.equal(rig.openConnections(client), 0, client);
+  t.equal(rig.records.length, 2);
+  t.equal(rig.ledger.total, 0);
+});
+
+t.test('an owner that fails is no failure of the worker', async (t) => {
+  const { rig, told, say, next } = await setUp(t);
+  Object.defineProperty(told, 'booked', {
+    get: () => 0,
+    set: () => {
+      throw new Error('the share cannot be told');
+    },
+  });
+  say(HELLO, pick(1));
+  await next(FromPrimary.assigned);
+  t.same(told.failures, []);
+  t.equal(rig.boundary.counts().get('worker'), 1);
+});

@@ -15,6 +15,8 @@ export interface AdminServerOptions {
   /** `null`: none is asked for. */
   readonly token: string | null;
   readonly routes: AdminRoutes;
+  /** Told of what was thrown and is no answer of ours: the request got a 500, or there was none. */
+  readonly onDefect: (error: Error) => void;
 }
 
 export interface AdminServer {
@@ -38,20 +40,22 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
  * The admin HTTP server.
  * @throws EDGE_ERR_ADMIN_LISTEN when its address cannot be bound
  */
-export async function openAdminServer({ address, token, routes }: AdminServerOptions): Promise<AdminServer> {
+export async function openAdminServer({ address, token, routes, onDefect }: AdminServerOptions): Promise<AdminServer> {
   const app = Fastify({
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
     // What the router cannot read never reaches the error handler, and would be answered in another shape.
-    frameworkErrors: answerError,
+    frameworkErrors: answerError(onDefect),
     clientErrorHandler: answerUnreadable,
   });
   app.server.maxConnections = MAX_CONNECTIONS;
+  // Such as a connection that could not be accepted for want of a descriptor.
+  app.server.on('error', onDefect);
   app.addHook('onRequest', refuseForeignPages);
   if (token !== null) app.addHook('onRequest', requireToken(token));
   else if (address.kind === 'tcp') app.addHook('onRequest', refuseForeignNames);
-  app.setErrorHandler(answerError);
+  app.setErrorHandler(answerError(onDefect));
   app.setNotFoundHandler((request, reply) => {
     void answer(reply, 404, 'EDGE_ERR_USAGE', `there is no ${request.method} ${request.url.slice(0, 200)}`);
   });
@@ -136,13 +140,16 @@ function requireToken(token: string): (request: FastifyRequest, reply: FastifyRe
   };
 }
 
-function answerError(error: FastifyError | EdgeError, _request: FastifyRequest, reply: FastifyReply): void {
-  if (error instanceof EdgeError) {
-    void answer(reply, STATUS[error.code] ?? 500, error.code, error.message);
-    return;
-  }
-  const status = error.statusCode ?? 500;
-  void answer(reply, status, status < 500 ? 'EDGE_ERR_USAGE' : 'EDGE_ERR_INTERNAL', error.message);
+function answerError(onDefect: (error: Error) => void) {
+  return (error: FastifyError | EdgeError, _request: FastifyRequest, reply: FastifyReply): void => {
+    if (error instanceof EdgeError) {
+      void answer(reply, STATUS[error.code] ?? 500, error.code, error.message);
+      return;
+    }
+    const status = error.statusCode ?? 500;
+    if (status >= 500) onDefect(error);
+    void answer(reply, status, status < 500 ? 'EDGE_ERR_USAGE' : 'EDGE_ERR_INTERNAL', error.message);
+  };
 }
 
 /** What is no HTTP, or has headers without end. */

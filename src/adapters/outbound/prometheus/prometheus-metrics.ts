@@ -13,6 +13,8 @@ export interface Readings {
   readonly gauges: () => Readonly<Record<GaugeName, number>>;
   /** Counts that others keep; each a counter without labels. */
   readonly counters: () => Readonly<Record<CounterName, number>>;
+  /** Turns that a defect ended, by what they served. */
+  readonly internalErrors: () => ReadonlyMap<string, number>;
   readonly workers: () => Readonly<Record<'starting' | 'serving' | 'draining', number>>;
 }
 
@@ -86,6 +88,16 @@ export class PrometheusMetrics implements MetricsStore {
     );
     this.#tally('picks_total', 'Backends assigned, by why; a retry is one of its own', 'reason', this.#picks);
     this.#tally('refused_total', 'Clients turned away, by why', 'reason', this.#refusals);
+    this.#tally(
+      'internal_errors_total',
+      'Defects of ours that were caught, by what the turn served; the log has the stack',
+      'turn',
+      {
+        get counts() {
+          return readings.internalErrors();
+        },
+      },
+    );
     this.#tally('closed_total', 'Connections that had a backend and ended, by how', 'reason', this.#closes);
     this.#tally('backend_connections_total', 'Connections that the backend accepted', 'backend', this.#backendConnects);
     this.#tally(
@@ -161,7 +173,7 @@ export class PrometheusMetrics implements MetricsStore {
     });
   }
 
-  #tally(name: string, help: string, label: string, tally: Tally): void {
+  #tally(name: string, help: string, label: string, tally: Readonly<{ counts: ReadonlyMap<string, number> }>): void {
     new Counter({
       name: `edgeproxy_${name}`,
       help,

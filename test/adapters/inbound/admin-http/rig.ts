@@ -60,7 +60,8 @@ export async function openAdmin(
     roll: actions.roll ?? (async () => 1),
     scale: actions.scale ?? (() => {}),
   };
-  const server = await openAdminServer({ address, token, routes });
+  const defects: string[] = [];
+  const server = await openAdminServer({ address, token, routes, onDefect: (error) => defects.push(error.message) });
   t.teardown(() => server.close());
   const where =
     address.kind === 'unix' ? { socketPath: address.path } : { host: '127.0.0.1', port: portOf(server.name) };
@@ -68,7 +69,7 @@ export async function openAdmin(
     request({ ...where, path, method, headers, agent: false }, body);
   const post = (path: string, body: string, headers: Readonly<Record<string, string>> = {}) =>
     ask(path, { method: 'POST', body, headers: { 'content-type': 'application/json', ...headers } });
-  return { rig, server, ask, post, where };
+  return { rig, server, ask, post, where, defects };
 }
 
 const workersOf = (rig: Rig): WorkerView[] => [

@@ -30,11 +30,12 @@ t.test('every error has the one shape', async (t) => {
 });
 
 t.test('a failure of ours is a 500, and the server lives on', async (t) => {
-  const { ask } = await openAdmin(t, { actions: { roll: () => Promise.reject(new Error('a defect')) } });
+  const { ask, defects } = await openAdmin(t, { actions: { roll: () => Promise.reject(new Error('a defect')) } });
   t.match(await ask('/api/v1/workers/roll', { method: 'POST' }), {
     status: 500,
     body: { error: { code: 'EDGE_ERR_INTERNAL', message: 'a defect' } },
   });
+  t.same(defects, ['a defect'], 'and is told');
   t.equal((await ask('/healthz')).status, 200);
 });
 
@@ -111,7 +112,7 @@ t.test('an address in use is refused', async (t) => {
   const { server } = await openAdmin(t);
   const { openAdminServer } = await import('../../../../src/adapters/inbound/admin-http/server.ts');
   const address = { kind: 'tcp', host: '127.0.0.1', port: portOf(server.name) } as const;
-  await t.rejects(openAdminServer({ address, token: null, routes: {} as never }), {
+  await t.rejects(openAdminServer({ address, token: null, onDefect: () => {}, routes: {} as never }), {
     code: 'EDGE_ERR_ADMIN_LISTEN',
     message: /EADDRINUSE.*EDGEPROXY_ADMIN_ADDR/,
   });

@@ -16,6 +16,7 @@ function setUp(given: Partial<Readings> = {}) {
   const metrics = new PrometheusMetrics({
     connections: () => new Map([['a', 2]]),
     workers: () => ({ starting: 1, serving: 2, draining: 3 }),
+    internalErrors: () => new Map([['client', 9]]),
     gauges: () => GAUGES,
     counters: () => ({
       bindings_evicted_total: 11,
@@ -82,6 +83,7 @@ t.test('what happened is counted, under the documented names', async (t) => {
     ['edgeproxy_routing_loads_total', 12],
     ['edgeproxy_routing_load_failures_total', 13],
     ['edgeproxy_channel_dropped_total', 14],
+    ['edgeproxy_internal_errors_total{turn="client"}', 9],
     ...Object.entries(GAUGES).map(([name, value]) => [`edgeproxy_${name}`, value] as const),
   ] as const)
     t.equal(samples.get(name), value, name);
