@@ -11,6 +11,8 @@ export class ScriptedDataPlane implements DataPlane {
   readonly #open = new Set<Conn>();
   /** The latest wish for each open connection. */
   readonly wants = new Map<Conn, Wants>();
+  /** How often it was asked to settle. */
+  settles = 0;
 
   constructor(onEvents: (events: readonly DataPlaneEvent[]) => void) {
     this.#onEvents = onEvents;
@@ -24,6 +26,9 @@ export class ScriptedDataPlane implements DataPlane {
   stopAccepting(): void {}
   acceptBelow(): void {}
   readHead(): void {}
+  settle(): void {
+    this.settles++;
+  }
 
   connect(conn: Conn, to: Endpoint): void {
     this.#want(conn, { kind: 'connect', to });

@@ -2,9 +2,9 @@ import type net from 'node:net';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Test } from 'tap';
+import { startCountingBackend } from '../fixtures/counting-backend.ts';
 import type { Engine } from '../fixtures/engines.ts';
 import { kill, type LogRecord, type RunningProxy, startProxy } from '../fixtures/proxy.ts';
-import { startBackend } from '../fixtures/tcp-backend.ts';
 import { connect, readLine } from '../fixtures/tcp-client.ts';
 import { until } from '../fixtures/until.ts';
 
@@ -16,27 +16,10 @@ const SERVED = 3000;
 /** By backend; together fewer than the clients that come at once, so that limits are reached all the time. */
 const HARD_LIMITS = [6, 9, 14, 20];
 
-/**
- * A backend that notes how many connections it held whenever one came. What the proxy closed left the kernel's books
- * before the next connection came, but this process may be told in one loop turn, and in any order; a socket that was
- * there when one came, and still is a whole turn later, was held together with it.
- */
-async function startCountingBackend(t: Test, id: string) {
-  const ended = new WeakSet<net.Socket>();
-  const counting = { most: 0 };
-  const backend = await startBackend(t, id, (socket, { sockets }) => {
-    socket.once('end', () => ended.add(socket));
-    const together = [...sockets];
-    const count = () => {
-      const held = together.filter((other) => sockets.has(other) && !ended.has(other));
-      counting.most = Math.max(counting.most, held.length);
-    };
-    setImmediate(() => setImmediate(count));
-    socket.write(`${id}\n`);
-    socket.pipe(socket);
-  });
-  return { backend, counting };
-}
+const greetAndEcho = (id: string) => (socket: net.Socket) => {
+  socket.write(`${id}\n`);
+  socket.pipe(socket);
+};
 
 interface Tally {
   served: number;
@@ -121,7 +104,9 @@ function unexplained(records: readonly LogRecord[]): string[] {
 
 /** Storms a proxy over that engine with clients, kills, rolls and table changes, and holds its books against everybody else's. */
 export async function storm(t: Test, engine: Engine): Promise<void> {
-  const counted = await Promise.all(HARD_LIMITS.map((_, i) => startCountingBackend(t, `backend-${i}`)));
+  const counted = await Promise.all(
+    HARD_LIMITS.map((_, i) => startCountingBackend(t, `backend-${i}`, greetAndEcho(`backend-${i}`))),
+  );
   const rows = counted.map(({ backend }, i) => ({
     id: backend.id,
     port: backend.port,

@@ -38,13 +38,21 @@ export class Rig {
   #stopping = false;
   #inside = false;
   #hadBatch = false;
+  readonly #onEvent: (event: DataPlaneEvent) => void;
 
-  private constructor(make: MakeEngine, options: Partial<DataPlaneOptions>) {
+  private constructor(make: MakeEngine, options: Partial<DataPlaneOptions>, onEvent: (event: DataPlaneEvent) => void) {
+    this.#onEvent = onEvent;
     this.engine = make({ ...DEFAULTS, ...options, onEvents: (events) => this.#onEvents(events) });
   }
 
-  static async start(t: Test, make: MakeEngine, options: Partial<DataPlaneOptions> = {}): Promise<Rig> {
-    const rig = new Rig(make, options);
+  /** `onEvent` is called with each event as it is delivered. */
+  static async start(
+    t: Test,
+    make: MakeEngine,
+    options: Partial<DataPlaneOptions> = {},
+    onEvent: (event: DataPlaneEvent) => void = () => {},
+  ): Promise<Rig> {
+    const rig = new Rig(make, options, onEvent);
     t.teardown(() => rig.#stop());
     return rig;
   }
@@ -62,10 +70,14 @@ export class Rig {
     this.#call(() => this.engine.readHead(conn));
   }
 
-  connect(conn: Conn, port: number, host = '127.0.0.1', skip?: number): void {
+  connect(conn: Conn, port: number, host = '127.0.0.1', skip?: number, contended?: boolean): void {
     this.#life.set(conn, 'dialling');
     this.#heads.takesBack(conn);
-    this.#call(() => this.engine.connect(conn, { host, port }, skip));
+    this.#call(() => this.engine.connect(conn, { host, port }, skip, contended));
+  }
+
+  settle(): void {
+    this.#call(() => this.engine.settle());
   }
 
   reject(conn: Conn, how: 'close' | 'reset'): void {
@@ -119,14 +131,17 @@ export class Rig {
     setImmediate(() => {
       this.#hadBatch = false;
     });
-    for (const event of events) this.#follow(event);
+    for (const event of events) {
+      this.#follow(event);
+      this.#onEvent(event);
+    }
     this.events.push(...events);
     for (const look of [...this.#waiting]) look();
   }
 
   /** Holds an event against the life of its connection. */
   #follow(event: DataPlaneEvent): void {
-    if (event.type === 'refused') return;
+    if (event.type === 'refused' || event.type === 'settled') return;
     const before = this.#life.get(event.conn) ?? 'none';
     const wrong = () => this.#wrong(`'${event.type}' of a connection that was '${before}'`);
     if (event.type === 'accepted') {

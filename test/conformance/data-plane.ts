@@ -2,6 +2,7 @@ import type { Test } from 'tap';
 import { parseAddress } from '../../src/ip-address.ts';
 import { bytesSuite } from './data-plane-bytes.ts';
 import { checksSuite } from './data-plane-checks.ts';
+import { contendedSuite } from './data-plane-contended.ts';
 import { descriptorsSuite } from './data-plane-descriptors.ts';
 import { dialSuite } from './data-plane-dial.ts';
 import { duplicate } from './data-plane-duplicate.ts';
@@ -25,6 +26,7 @@ export function dataPlaneConformance(t: Test, make: MakeEngine): void {
   t.test('heads: ends', async (t) => headEndsSuite(t, make));
   t.test('heads: bytes', async (t) => headBytesSuite(t, make));
   t.test('ends and resets', async (t) => endsSuite(t, make));
+  t.test('a contended backend', async (t) => contendedSuite(t, make));
   t.test('what is checked once a second', async (t) => checksSuite(t, make));
   t.test('descriptors', async (t) => descriptorsSuite(t, make));
 }

@@ -56,7 +56,10 @@ export type DataPlaneEvent =
   | { readonly type: 'connected'; readonly conn: Conn; readonly rttMs: number }
   /** The dial failed; the client is still held, and `connect` or `reject` may follow. `code`: `ECONNREFUSED`, `ETIMEDOUT`, ... */
   | { readonly type: 'connectFailed'; readonly conn: Conn; readonly code: string }
-  /** The last event of a connection: all its descriptors are closed. */
+  /**
+   * The last event of a connection: all its descriptors are closed. Of a contended one (see `connect`) the backend's is, and
+   * the client's is as soon as the receiver returns.
+   */
   | {
       readonly type: 'closed';
       readonly conn: Conn;
@@ -68,6 +71,8 @@ export type DataPlaneEvent =
       /** From accept to close. */
       readonly durationMs: number;
     }
+  /** The answer to `settle`. */
+  | { readonly type: 'settled' }
   /** A client was accepted and closed at once, because the descriptor budget is spent. It never had a number. */
   | { readonly type: 'refused'; readonly listener: number; readonly address: string };
 
@@ -82,8 +87,8 @@ export interface DataPlaneOptions {
   readonly maxConnections: number;
   /**
    * Receives every event, in the order in which things happened, as one batch per loop turn at most; never called
-   * re-entrantly from a method of the engine. A turn with an event that a client waits for, `accepted`, `head` or
-   * `connectFailed`, delivers at its end; the others come along, or within 5 ms. Event objects, their bytes and the array
+   * re-entrantly from a method of the engine. A turn with an event that a client waits for, `accepted`, `head`,
+   * `connectFailed`, `settled` or `closed` of a contended connection, delivers at its end; the others come along, or within 5 ms. Event objects, their bytes and the array
    * are the receiver's.
    */
   readonly onEvents: (events: readonly DataPlaneEvent[]) => void;
@@ -153,12 +158,21 @@ export interface DataPlane<Handle = unknown> {
    * all but the first `skip` bytes go to the backend before anything else, and count as bytes to the backend. A `skip` that
    * is no integer from 0 to the head's length fails with EINVAL. The head outlives a failed dial: the next may skip another
    * number of bytes.
+   *
+   * `contended`: others may be waiting for the backend's slot, and the client comes again, perhaps through another process,
+   * as soon as it learns that this connection is over. So `closed` is told before: first the backend's descriptor is
+   * closed, then `closed` delivered, and then the client gets its end or reset.
    */
-  connect(conn: Conn, to: Endpoint, skip?: number): void;
+  connect(conn: Conn, to: Endpoint, skip?: number, contended?: boolean): void;
   /** Turns away an accepted client that is neither dialling nor connected. Ends in `closed`. */
   reject(conn: Conn, how: RejectHow): void;
   /** Resets both sides of a connection in any state. Ends in `closed`. Unknown numbers are ignored, as races make them. */
   close(conn: Conn): void;
+  /**
+   * Ends in one `settled`, which comes behind everything that the sockets had to tell when this was called. What
+   * a peer did before somebody asked for this is known then, unless bytes are still on their way to the other side.
+   */
+  settle(): void;
   /** Connections between `accepted` and `closed`, and clients that are to be told when their head is there. */
   readonly size: number;
 }

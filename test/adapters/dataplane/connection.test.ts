@@ -75,6 +75,7 @@ async function subject(t: Test): Promise<Subject> {
         events.push(event);
         if (event.type === 'closed') reasons.push(event.reason);
       },
+      pushFirst: () => {},
       holds: () => false,
       withdraw: () => {},
     },
@@ -82,7 +83,7 @@ async function subject(t: Test): Promise<Subject> {
   };
   const connection = new Connection(1, owner, accepted);
   const arrived = once(back, 'connection');
-  connection.connect({ host: '127.0.0.1', port: port(back) }, 0);
+  connection.connect({ host: '127.0.0.1', port: port(back) }, 0, false);
   const [backend]: net.Socket[] = await arrived;
   if (backend === undefined) throw new Error('nothing was dialled');
   sockets.push(client, backend);

@@ -71,8 +71,8 @@ export class EpollDataPlane implements DataPlane<ListeningHandle> {
     this.#native.readHead(conn);
   }
 
-  connect(conn: Conn, to: Endpoint, skip = 0): void {
-    this.#native.connect(conn, to.host, to.port, skip);
+  connect(conn: Conn, to: Endpoint, skip = 0, contended = false): void {
+    this.#native.connect(conn, to.host, to.port, skip, contended);
   }
 
   reject(conn: Conn, how: RejectHow): void {
@@ -81,6 +81,10 @@ export class EpollDataPlane implements DataPlane<ListeningHandle> {
 
   close(conn: Conn): void {
     this.#native.close(conn);
+  }
+
+  settle(): void {
+    this.#native.settle();
   }
 }
 

@@ -13,6 +13,7 @@ const CONNECT_FAILED = 3;
 const CLOSED = 4;
 const ACCEPTED_WITH_HEAD = 6;
 const HEAD = 7;
+const SETTLED = 8;
 
 /** `enum close_reason` of native/batch.h, by its numbers. */
 const REASONS: readonly CloseReason[] = [
@@ -88,6 +89,8 @@ export class EventRecords {
         const head = this.#fetchHead(conn, true);
         return head === undefined ? null : { type: 'head', conn, head, complete: code !== 0 };
       }
+      case SETTLED:
+        return { type: 'settled' };
       default:
         return { type: 'refused', listener: code, address: this.#text(index, integers[at + 3]!) };
     }

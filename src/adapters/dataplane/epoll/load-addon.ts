@@ -14,9 +14,10 @@ export interface NativeEngine {
   readHead(conn: number): void;
   /** The bytes that a record of `deliver` tells of, a copy. `undefined`: the answer was taken back, or the connection is over. */
   head(conn: number, isAnswer: boolean): Uint8Array | undefined;
-  connect(conn: number, host: string, port: number, skip: number): void;
+  connect(conn: number, host: string, port: number, skip: number, contended: boolean): void;
   reject(conn: number, reset: boolean): void;
   close(conn: number): void;
+  settle(): void;
   size(): number;
 }
 

@@ -13,7 +13,7 @@ export interface HeadSource {
   readonly told: () => void;
 }
 
-export type Events = Pick<EventBatch, 'push' | 'holds' | 'withdraw'>;
+export type Events = Pick<EventBatch, 'push' | 'pushFirst' | 'holds' | 'withdraw'>;
 
 /** The first bytes of a client, from its accept until they go to a backend. It is told of (`accepted`) when they are there. */
 export class ClientHead {

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import type {
   CloseReason,
   Conn,
+  DataPlaneEvent,
   DataPlaneOptions,
   Endpoint,
   RejectHow,
@@ -29,7 +30,9 @@ type State =
   /** bytes flow */
   | 'open'
   /** on its way to `closed`, by `#reason` */
-  | 'closing';
+  | 'closing'
+  /** told */
+  | 'over';
 
 /** One client and its backend, from `accepted` to `closed`. */
 export class Connection implements SideOwner {
@@ -50,6 +53,9 @@ export class Connection implements SideOwner {
   #head: ClientHead | null;
   /** Bytes of the head that the backend is not to get. */
   #skip = 0;
+  #contended = false;
+  /** How the client is to learn that a contended connection is over, once that was told; `null`: it is not over, or told. */
+  #part: (() => void) | null = null;
 
   constructor(conn: Conn, owner: ConnectionOwner, client: ClientSource, head: HeadSource | null = null) {
     this.#conn = conn;
@@ -72,7 +78,7 @@ export class Connection implements SideOwner {
     if (this.#state === 'waiting') this.#head?.ask();
   }
 
-  connect(to: Endpoint, skip: number): void {
+  connect(to: Endpoint, skip: number, contended: boolean): void {
     if (this.#state !== 'waiting') return;
     this.#head?.takeBack();
     if (!isEndpoint(to) || !(this.#head?.canSkip(skip) ?? skip === 0)) {
@@ -80,6 +86,7 @@ export class Connection implements SideOwner {
       return;
     }
     this.#skip = skip;
+    this.#contended = contended;
     this.#state = 'dialling';
     this.#dialledAt = performance.now();
     this.#dialError = '';
@@ -102,12 +109,12 @@ export class Connection implements SideOwner {
   abort(): void {
     if (this.#state === 'closing') {
       // An orderly end that is still going out is cut short too.
-      this.#client.reset();
+      if (this.#part === null) this.#client.reset();
+      else this.#part = () => this.#client.reset();
       return;
     }
     this.#close('drained');
-    this.#client.reset();
-    this.#backend?.reset();
+    this.#resetBoth();
   }
 
   /** Once a second, by the engine. */
@@ -149,8 +156,7 @@ export class Connection implements SideOwner {
       this.#dialError ||= codeOf(error) || 'ECONNABORTED';
     } else if (this.#state !== 'closing') {
       this.#close(side === this.#client ? 'client_reset' : 'backend_reset');
-      this.#client.reset();
-      this.#backend?.reset();
+      this.#resetBoth();
     }
   }
 
@@ -163,8 +169,13 @@ export class Connection implements SideOwner {
     this.#activeAt = performance.now();
     const other = side === this.#client ? this.#backend : this.#client;
     // When both are done, closing says the end as well, and spares a shutdown.
-    if (other?.ended === true && other.socket.writableLength === 0) other.socket.destroy();
-    else other?.socket.end();
+    if (other?.ended !== true || other.socket.writableLength > 0) other?.socket.end();
+    else if (!this.#contended || side === this.#client) other.socket.destroy();
+    else
+      this.#endBoth(
+        () => side.socket.destroySoon(),
+        () => other.socket.destroy(),
+      );
   }
 
   sideClosed(side: Side): void {
@@ -172,9 +183,10 @@ export class Connection implements SideOwner {
       clearTimeout(this.#dialTimer);
       this.#state = 'waiting';
       this.#backend = null;
+      this.#contended = false;
       this.#owner.events.push({ type: 'connectFailed', conn: this.#conn, code: this.#dialError });
-    } else if (this.#client.closed && (this.#backend === null || this.#backend.closed)) {
-      this.#finish();
+    } else if (this.#backend === null || this.#backend.closed) {
+      this.#backendClosed();
     }
   }
 
@@ -212,29 +224,57 @@ export class Connection implements SideOwner {
    */
   #expire(reason: CloseReason): void {
     this.#close(reason);
-    for (const side of [this.#client, this.#backend]) {
-      if (side === null) continue;
-      if (side.socket.writableLength > 0) side.reset();
-      else side.socket.destroy();
-    }
+    const expire = (side: Side | null) => {
+      if (side !== null && side.socket.writableLength > 0) side.reset();
+      else side?.socket.destroy();
+    };
+    this.#endBoth(
+      () => expire(this.#backend),
+      () => expire(this.#client),
+    );
   }
 
-  #finish(): void {
-    this.#client.releaseBuffer();
-    this.#backend?.releaseBuffer();
-    if (this.announced) this.#tellClosed();
-    this.#owner.ended(this.#conn);
+  #resetBoth(): void {
+    this.#endBoth(
+      () => this.#backend?.reset(),
+      () => this.#client.reset(),
+    );
+  }
+
+  #endBoth(endBackend: () => void, endClient: () => void): void {
+    // Before there is anything to wait for: it may be closed already.
+    this.#part = this.#contended ? endClient : null;
+    endBackend();
+    if (this.#part === null) endClient();
+    else if (this.#backend?.closed === true) this.#backendClosed();
+  }
+
+  /** The client may be closed as well. */
+  #backendClosed(): void {
+    if (this.#client.closed) {
+      this.#client.releaseBuffer();
+      this.#backend?.releaseBuffer();
+    }
+    if (this.#state !== 'over' && (this.#client.closed || this.#part !== null)) this.#tellClosed();
   }
 
   #tellClosed(): void {
-    this.#owner.events.push({
+    const { events } = this.#owner;
+    if (this.#contended) events.pushFirst(this.#closedEvent(), () => this.#part?.());
+    else if (this.announced) events.push(this.#closedEvent());
+    this.#state = 'over';
+    this.#owner.ended(this.#conn);
+  }
+
+  #closedEvent(): DataPlaneEvent {
+    return {
       type: 'closed',
       conn: this.#conn,
       reason: this.#reason,
       bytesToBackend: this.#client.bytes,
       bytesToClient: this.#backend?.bytes ?? 0,
       durationMs: performance.now() - this.#acceptedAt,
-    });
+    };
   }
 }
 

@@ -6,7 +6,7 @@ const WAIT_MS = 5;
 const WAIT_EVENTS = 256;
 
 /** A client waits for what these lead to. */
-const URGENT: ReadonlySet<DataPlaneEvent['type']> = new Set(['accepted', 'head', 'connectFailed']);
+const URGENT: ReadonlySet<DataPlaneEvent['type']> = new Set(['accepted', 'head', 'connectFailed', 'settled']);
 
 /**
  * Collects what happens during one turn of the event loop, or a few of them, and hands it over at once. setImmediate runs
@@ -15,6 +15,7 @@ const URGENT: ReadonlySet<DataPlaneEvent['type']> = new Set(['accepted', 'head',
 export class EventBatch {
   readonly #deliver: (events: readonly DataPlaneEvent[]) => void;
   #events: DataPlaneEvent[] = [];
+  #afterwards: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #immediate = false;
   readonly #flush = () => {
@@ -25,7 +26,13 @@ export class EventBatch {
     if (events.length === 0) return;
     // Before the call: what it causes belongs to the next batch, also if it throws.
     this.#events = [];
-    this.#deliver(events);
+    const afterwards = this.#afterwards;
+    this.#afterwards = [];
+    try {
+      this.#deliver(events);
+    } finally {
+      for (const act of afterwards) act();
+    }
   };
   /** By the timer too: a turn begins with its timers, and what it brings afterwards would be a second batch. */
   readonly #flushThisTurn = () => {
@@ -42,6 +49,18 @@ export class EventBatch {
     const count = this.#events.push(event);
     if (URGENT.has(event.type) || count >= WAIT_EVENTS) this.#flushThisTurn();
     else if (!this.#immediate) this.#timer ??= setTimeout(this.#flushThisTurn, WAIT_MS);
+  }
+
+  /** Somebody waits for what this event leads to: it is delivered this turn, and `then` runs right after. */
+  pushFirst(event: DataPlaneEvent, then: () => void): void {
+    this.#afterwards.push(then);
+    this.#events.push(event);
+    this.#flushThisTurn();
+  }
+
+  /** How much is to be done after the next delivery. */
+  get afterwards(): number {
+    return this.#afterwards.length;
   }
 
   /** Whether an event that was pushed is still to be delivered. */

@@ -26,6 +26,12 @@ const BACKLOG = 4096;
 /** How often timeouts are checked, in ms. */
 const CHECK_MS = 1000;
 
+/**
+ * What a socket has to tell is read in this turn of the loop or the next; an end that is read there closes sockets, which
+ * Node tells of at the end of that turn.
+ */
+const SETTLE_TURNS = 3;
+
 /** Connection numbers start again after this one: the largest that is a small integer everywhere. */
 const LAST_CONN = 2 ** 30 - 1;
 
@@ -99,8 +105,8 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
     this.#find(conn)?.readHead();
   }
 
-  connect(conn: Conn, to: Endpoint, skip = 0): void {
-    this.#find(conn)?.connect(to, skip);
+  connect(conn: Conn, to: Endpoint, skip = 0, contended = false): void {
+    this.#find(conn)?.connect(to, skip, contended);
   }
 
   reject(conn: Conn, how: RejectHow): void {
@@ -109,6 +115,15 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
 
   close(conn: Conn): void {
     this.#find(conn)?.abort();
+  }
+
+  settle(): void {
+    let turns = SETTLE_TURNS;
+    const turn = () => {
+      if (turns-- > 0) setImmediate(turn);
+      else this.events.push({ type: 'settled' });
+    };
+    turn();
   }
 
   /** For the connections. */
@@ -179,7 +194,8 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
   }
 
   #isFull(listener: number, address: string): boolean {
-    if (this.#connections.size < this.options.maxConnections) return false;
+    // A client whose descriptor is still to be closed counts on.
+    if (this.#connections.size + this.events.afterwards < this.options.maxConnections) return false;
     this.events.push({ type: 'refused', listener, address });
     return true;
   }

@@ -29,8 +29,9 @@ t.test('every kind of event', async (t) => {
     { type: 3, conn: 6, code: 111 },
     { type: 4, conn: 5, code: 4, numbers: [12.5, 2 ** 40, 7] },
     { type: 5, code: 1, text: 'fe80::1%eth0' },
+    { type: 8 },
   );
-  t.same(new EventRecords(() => undefined).read(5, buffer), [
+  t.same(new EventRecords(() => undefined).read(6, buffer), [
     { type: 'accepted', conn: 5, listener: 2, address: '10.0.0.1' },
     { type: 'connected', conn: 5, rttMs: 1.25 },
     { type: 'connectFailed', conn: 6, code: 'ECONNREFUSED' },
@@ -43,6 +44,7 @@ t.test('every kind of event', async (t) => {
       durationMs: 12.5,
     },
     { type: 'refused', listener: 1, address: 'fe80::1%eth0' },
+    { type: 'settled' },
   ]);
 });
 

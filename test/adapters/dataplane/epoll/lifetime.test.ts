@@ -129,7 +129,7 @@ function lifetimeTests(addon: Addon): void {
     t.throws(() => engine.listen(-1, 0, 0, 0), { code: 'EBADF' });
     t.throws(() => Reflect.construct(addon.Engine, ['1']), TypeError);
     engine.close(-1);
-    engine.connect(Number.NaN, '127.0.0.1', 1, 0);
+    engine.connect(Number.NaN, '127.0.0.1', 1, 0, false);
     engine.readHead(3);
     t.equal(engine.head(3, true), undefined);
     engine.reject(2 ** 31, true);

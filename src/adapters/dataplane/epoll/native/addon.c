@@ -154,19 +154,21 @@ static napi_value method_head(napi_env env, napi_callback_info info) {
 }
 
 static napi_value method_connect(napi_env env, napi_callback_info info) {
-  napi_value arguments[4];
-  engine *e = enter(env, info, 4, arguments);
+  napi_value arguments[5];
+  engine *e = enter(env, info, 5, arguments);
   connection *c = e == NULL ? NULL : find(e, arguments[0]);
   if (c == NULL) return NULL;
   char host[HOST_BYTES];
   size_t length = 0;
   double port = 0, skip = 0;
   struct sockaddr_storage to;
+  bool contended = false;
+  napi_get_value_bool(env, arguments[4], &contended);
   bool valid = napi_get_value_string_latin1(env, arguments[1], host, sizeof host, &length) == napi_ok &&
                napi_get_value_double(env, arguments[2], &port) == napi_ok && length < sizeof host - 1 && port >= 1 &&
                port <= 65535 && port == (uint16_t)port && napi_get_value_double(env, arguments[3], &skip) == napi_ok &&
                skip >= 0 && skip <= head_length(c) && skip == (uint32_t)skip;
-  dial_start(e, c, &to, valid ? parse_endpoint(host, (uint16_t)port, &to) : 0, valid ? (uint32_t)skip : 0);
+  dial_start(e, c, &to, valid ? parse_endpoint(host, (uint16_t)port, &to) : 0, valid ? (uint32_t)skip : 0, contended);
   return NULL;
 }
 
@@ -186,6 +188,14 @@ static napi_value method_close(napi_env env, napi_callback_info info) {
   engine *e = enter(env, info, 1, arguments);
   connection *c = e == NULL ? NULL : find(e, arguments[0]);
   if (c != NULL) connection_reset(e, c, REASON_DRAINED);
+  return NULL;
+}
+
+static napi_value method_settle(napi_env env, napi_callback_info info) {
+  engine *e = enter(env, info, 0, NULL);
+  if (e == NULL) return NULL;
+  settle(e);
+  loop_update_activity(e);
   return NULL;
 }
 
@@ -253,6 +263,7 @@ NAPI_MODULE_INIT() {
       {"connect", NULL, method_connect, NULL, NULL, NULL, napi_default_method, NULL},
       {"reject", NULL, method_reject, NULL, NULL, NULL, napi_default_method, NULL},
       {"close", NULL, method_close, NULL, NULL, NULL, napi_default_method, NULL},
+      {"settle", NULL, method_settle, NULL, NULL, NULL, napi_default_method, NULL},
       {"size", NULL, method_size, NULL, NULL, NULL, napi_default_method, NULL},
   };
   napi_value class;

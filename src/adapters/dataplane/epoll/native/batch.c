@@ -6,23 +6,54 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine.h"
 #include "loop.h"
+#include "sockets.h"
 
 /* Records kept between batches: 64 KiB. */
 #define KEPT_CAPACITY 1024
+
+#define FIRST_PARTINGS 16
 
 static const double NS_PER_MS = 1e6;
 
 void batch_free(struct batch *batch) {
   free(batch->records);
+  free(batch->partings);
   memset(batch, 0, sizeof *batch);
 }
 
 void batch_clear(struct batch *batch) {
   batch->count = 0;
-  if (batch->capacity > KEPT_CAPACITY) batch_free(batch);
+  if (batch->capacity <= KEPT_CAPACITY) return;
+  free(batch->records);
+  batch->records = NULL;
+  batch->capacity = 0;
+}
+
+bool batch_part_later(struct batch *batch, int fd, bool reset) {
+  if (batch->parting_count == batch->parting_capacity) {
+    uint32_t capacity = batch->parting_capacity == 0 ? FIRST_PARTINGS : batch->parting_capacity * 2;
+    struct parting *partings = realloc(batch->partings, capacity * sizeof *partings);
+    if (partings == NULL) return false;
+    batch->partings = partings;
+    batch->parting_capacity = capacity;
+  }
+  batch->partings[batch->parting_count++] = (struct parting){.fd = fd, .reset = reset};
+  return true;
+}
+
+void batch_part(struct batch *batch, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    if (batch->partings[i].reset)
+      close_with_reset(batch->partings[i].fd);
+    else
+      close(batch->partings[i].fd);
+  }
+  batch->parting_count -= count;
+  if (count > 0) memmove(batch->partings, batch->partings + count, batch->parting_count * sizeof *batch->partings);
 }
 
 /* What can wait does so for this long at most, in ms, or until there are so many: each call into JavaScript, and the
@@ -108,10 +139,14 @@ void tell_connect_failed(engine *e, const connection *c, int error) {
 }
 
 void tell_closed(engine *e, const connection *c, enum close_reason reason) {
-  struct record *record = push(e, RECORD_CLOSED, true);
+  struct record *record = push(e, RECORD_CLOSED, !c->contended);
   record->conn = (int32_t)c->number;
   record->code = reason;
   record->u.numbers[0] = (double)(e->now - c->accepted_at) / NS_PER_MS;
   record->u.numbers[1] = (double)c->sides[CLIENT].bytes;
   record->u.numbers[2] = (double)c->sides[BACKEND].bytes;
+}
+
+void tell_settled(engine *e) {
+  push(e, RECORD_SETTLED, false);
 }

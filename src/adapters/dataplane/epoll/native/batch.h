@@ -18,6 +18,8 @@ enum record_type {
   /* The bytes are fetched by the method `head`. */
   RECORD_ACCEPTED_WITH_HEAD = 6,
   RECORD_HEAD = 7,
+  /* Behind all that led to it; see `settle` of loop.h. */
+  RECORD_SETTLED = 8,
 };
 
 enum close_reason {
@@ -47,16 +49,30 @@ struct record {
 };
 _Static_assert(sizeof(struct record) == 64, "event-records.ts reads records of 64 bytes");
 
+/* A client's descriptor that is closed when the end of its connection has been told. */
+struct parting {
+  int fd;
+  bool reset;
+};
+
 /* What happened since the last delivery. */
 struct batch {
   struct record *records;
   uint32_t count;
   uint32_t capacity;
+  /* In the order of their records. */
+  struct parting *partings;
+  uint32_t parting_count;
+  uint32_t parting_capacity;
 };
 
 void batch_free(struct batch *batch);
 /* After a delivery: forgets the events, and memory that only an unusual batch needed. */
 void batch_clear(struct batch *batch);
+/* Closes `fd` only after the next delivery. false: out of memory. */
+bool batch_part_later(struct batch *batch, int fd, bool reset);
+/* Closes the first `count` of those. */
+void batch_part(struct batch *batch, uint32_t count);
 
 void tell_accepted(struct engine *e, const struct connection *c, int32_t listener, const struct sockaddr_storage *peer,
                    bool with_head);
@@ -65,5 +81,6 @@ void tell_refused(struct engine *e, int32_t listener, const struct sockaddr_stor
 void tell_connected(struct engine *e, const struct connection *c);
 void tell_connect_failed(struct engine *e, const struct connection *c, int error);
 void tell_closed(struct engine *e, const struct connection *c, enum close_reason reason);
+void tell_settled(struct engine *e);
 
 #endif

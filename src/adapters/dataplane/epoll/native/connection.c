@@ -30,7 +30,18 @@ bool connection_open(engine *e, int fd, int32_t listener, struct head_queue *hea
   return true;
 }
 
-/* All descriptors are closed when this is told. */
+/* The backend's descriptor is closed before: its slot is free only then. The client may come again as soon as it is told
+ * of the end, so whoever gives the slot out is told first where that matters. */
+static void part(engine *e, connection *c, bool reset) {
+  int fd = c->sides[CLIENT].fd;
+  if (c->contended && batch_part_later(&e->batch, fd, reset)) return;
+  if (reset)
+    close_with_reset(fd);
+  else
+    close(fd);
+}
+
+/* All descriptors are closed when this is told, or the client's is about to be. */
 static void over(engine *e, connection *c, enum close_reason reason) {
   if (c->state == STATE_DIALLING) dial_forget(e, c);
   for (int i = 0; i < 2; i++) {
@@ -45,19 +56,18 @@ static void over(engine *e, connection *c, enum close_reason reason) {
 }
 
 void connection_finish(engine *e, connection *c, enum close_reason reason) {
-  for (int i = 0; i < 2; i++) {
-    /* A peer for which bytes are left must not take what it has for the whole. */
-    if (c->sides[!i].waiting != NULL)
-      close_with_reset(c->sides[i].fd);
-    else
-      close(c->sides[i].fd);
-  }
+  /* A peer for which bytes are left must not take what it has for the whole. */
+  if (c->sides[CLIENT].waiting != NULL)
+    close_with_reset(c->sides[BACKEND].fd);
+  else
+    close(c->sides[BACKEND].fd);
+  part(e, c, c->sides[BACKEND].waiting != NULL);
   over(e, c, reason);
 }
 
 void connection_reset(engine *e, connection *c, enum close_reason reason) {
-  for (int i = 0; i < 2; i++)
-    if (c->sides[i].fd >= 0) close_with_reset(c->sides[i].fd);
+  if (c->sides[BACKEND].fd >= 0) close_with_reset(c->sides[BACKEND].fd);
+  part(e, c, true);
   over(e, c, reason);
 }
 

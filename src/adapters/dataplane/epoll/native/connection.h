@@ -55,6 +55,8 @@ typedef struct connection {
   uint8_t state;
   /* The kernel asks silent peers whether they are there. */
   bool keepalive;
+  /* Others may be waiting for the backend's slot: its end is told before the client learns of it. */
+  bool contended;
   /* Neighbours among the dials, as numbers; of a free slot, `next` is the free list's. */
   uint32_t previous;
   uint32_t next;

@@ -40,6 +40,7 @@ void deliver(engine *e) {
   if (!make_records(e)) napi_fatal_error("edgeproxy", NAPI_AUTO_LENGTH, "no memory for events", NAPI_AUTO_LENGTH);
   memcpy(e->records_data, e->batch.records, (size_t)e->batch.count * sizeof(struct record));
   uint32_t count = e->batch.count;
+  uint32_t partings = e->batch.parting_count;
   /* Before the call: what it causes belongs to the next batch. */
   batch_clear(&e->batch);
 
@@ -51,5 +52,6 @@ void deliver(engine *e) {
     napi_make_callback(env, e->async_context, self, function, 2, arguments, &result);
   report_exception(env);
   napi_close_handle_scope(env, scope);
+  batch_part(&e->batch, partings);
   if (!e->closing) loop_update_activity(e);
 }

@@ -41,6 +41,7 @@ static void fail(engine *e, connection *c, int error) {
   if (backend->fd >= 0) close(backend->fd);
   *backend = (struct side){.fd = -1};
   c->state = STATE_WAITING;
+  c->contended = false;
   tell_connect_failed(e, c, error);
 }
 
@@ -51,7 +52,8 @@ static void connected(engine *e, connection *c) {
   relay_start(e, c);
 }
 
-void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, socklen_t length, uint32_t skip) {
+void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, socklen_t length, uint32_t skip,
+                bool contended) {
   if (c->state != STATE_WAITING) return;
   /* A client that was watched for its head may be known to be gone: no backend needs to hear of it. */
   if (c->sides[CLIENT].failed) {
@@ -60,6 +62,7 @@ void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, soc
   }
   head_take_back(c);
   c->dialled_at = e->now;
+  c->contended = contended;
   if (length == 0) {
     fail(e, c, EINVAL);
     return;

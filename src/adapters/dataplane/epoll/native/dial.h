@@ -1,6 +1,7 @@
 #ifndef EDGEPROXY_DIAL_H
 #define EDGEPROXY_DIAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -14,8 +15,9 @@ struct dial_queue {
 };
 
 /* Dials for a client that waits, or ends the connection of one that is known to be gone. `length` 0: there is no such
- * endpoint. `skip`: bytes of the head, at most all, that the backend does not get. */
-void dial_start(struct engine *e, connection *c, const struct sockaddr_storage *to, socklen_t length, uint32_t skip);
+ * endpoint. `skip`: bytes of the head, at most all, that the backend does not get. `contended`: see connection.h. */
+void dial_start(struct engine *e, connection *c, const struct sockaddr_storage *to, socklen_t length, uint32_t skip,
+                bool contended);
 /* The backend's socket has something to tell, by its epoll `events`. */
 void dial_ready(struct engine *e, connection *c, uint32_t events);
 /* Takes a connection that is ending out of the queue. */

@@ -211,7 +211,9 @@ static void accept_batch(engine *e, struct listener *listener, int batch, bool p
     struct sockaddr_storage peer;
     int fd = next_client(listener, &peer);
     if (fd >= 0) {
-      if (e->table.size >= e->max_connections || !connection_open(e, fd, listener->id, listener->heads, &peer))
+      /* A client whose descriptor is still to be closed counts on. */
+      bool full = e->table.size + e->batch.parting_count >= e->max_connections;
+      if (full || !connection_open(e, fd, listener->id, listener->heads, &peer))
         refuse(e, listener, fd, &peer);
       continue;
     }

@@ -15,6 +15,9 @@
 /* Sockets that are served in one turn of the loop; the rest is ready in the next. */
 #define READY_PER_TURN 512
 
+/* Turns that `settle` takes at most: more are ready only while bytes flow, which nobody waits for. */
+#define SETTLE_TURNS 16
+
 #define SCAN_MS 1000
 /* Clients are left to other processes for twice as long at most. */
 #define PATIENCE_MS 50
@@ -38,14 +41,25 @@ static void dispatch(engine *e, const struct epoll_event *event) {
     head_ready(e, c, event->events);
 }
 
-static void on_poll(uv_poll_t *handle, int status, int events) {
-  (void)status;
-  (void)events;
-  engine *e = handle->data;
+/* Returns how many sockets were ready. */
+static int serve_ready(engine *e) {
   struct epoll_event ready[READY_PER_TURN];
   int count = epoll_wait(e->epoll_fd, ready, READY_PER_TURN, 0);
   e->now = uv_hrtime();
   for (int i = 0; i < count; i++) dispatch(e, &ready[i]);
+  return count;
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events) {
+  (void)status;
+  (void)events;
+  (void)serve_ready(handle->data);
+}
+
+void settle(engine *e) {
+  for (int turn = 0; e->epoll_fd >= 0 && turn < SETTLE_TURNS; turn++)
+    if (serve_ready(e) < READY_PER_TURN) break;
+  tell_settled(e);
 }
 
 /* Runs after the poll phase, when every socket that was ready has been served, so a turn makes one batch. */
@@ -157,6 +171,7 @@ void loop_close(engine *e) {
     connection *c = table_at(&e->table, i);
     if (c != NULL) connection_reset(e, c, REASON_DRAINED);
   }
+  batch_part(&e->batch, e->batch.parting_count);
   shut(e);
   listeners_release(e);
   uv_close((uv_handle_t *)&e->check, on_closed);

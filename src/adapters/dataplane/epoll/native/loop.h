@@ -24,6 +24,9 @@ int loop_open(struct engine *e);
 /* Closes whatever the engine holds; `engine_closed` is called when libuv has let go of it. */
 void loop_close(struct engine *e);
 
+/* Serves the sockets that are ready, and tells when that is done, behind all that came of it. */
+void settle(struct engine *e);
+
 /* There is something to tell: JavaScript is called after the loop's poll phase, this turn or the next. */
 void loop_want_delivery(struct engine *e);
 /* There is something to tell that can wait for so many ms. */
