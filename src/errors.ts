@@ -22,6 +22,10 @@ export const ERRORS = {
   EDGE_ERR_BUSY: { exitCode: 8, meaning: 'a roll is under way, or the proxy is stopping' },
   EDGE_ERR_ADMIN_UNREACHABLE: { exitCode: 9, meaning: 'the admin API of the running proxy could not be reached' },
   EDGE_ERR_ADMIN_REFUSED: { exitCode: 9, meaning: 'the admin API answered with an error' },
+  EDGE_ERR_OVERLOADED: {
+    exitCode: 9,
+    meaning: 'the admin API has as many requests or large answers under way as it may',
+  },
   EDGE_ERR_INTERNAL: { exitCode: 1, meaning: 'a defect in edgeProxy: please report it' },
 } as const satisfies Record<string, { readonly exitCode: number; readonly meaning: string }>;
 

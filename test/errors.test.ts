@@ -22,6 +22,7 @@ const EXIT_CODES: Readonly<Record<ErrorCode, number>> = {
   EDGE_ERR_BUSY: 8,
   EDGE_ERR_ADMIN_UNREACHABLE: 9,
   EDGE_ERR_ADMIN_REFUSED: 9,
+  EDGE_ERR_OVERLOADED: 9,
   EDGE_ERR_INTERNAL: 1,
 };
 

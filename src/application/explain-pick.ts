@@ -1,6 +1,8 @@
 // Runs in: primary
 import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
 import type { ClientAddress, GeoInfo, Listener, PickReason, RefusalReason } from '../domain/entities.ts';
+import { LeastFew } from '../domain/least-few.ts';
+import type { RoutingTable } from '../domain/routing-table.ts';
 import {
   type ExclusionReason,
   exclusion,
@@ -10,13 +12,15 @@ import {
   tierOf,
 } from '../domain/services/load-balancer.ts';
 import type { RegionCode } from '../domain/value-objects.ts';
+import { EdgeError } from '../errors.ts';
 import { locate } from './decide-backend.ts';
+import { inSlices, sharedTurn, type Turn } from './in-slices.ts';
 import type { BindingRepository } from './ports/binding-repository.ts';
 import type { Clock } from './ports/clock.ts';
 import type { GeoResolver } from './ports/geo-resolver.ts';
 import type { ProxyService } from './proxy-service.ts';
 import type { RoutingState } from './routing-state.ts';
-import { type BackendRow, backendRow } from './view-backends.ts';
+import { type BackendRow, backendRow, fits, type RowFilter, SLICE_ENTRIES } from './view-backends.ts';
 
 export interface ExplainInput {
   readonly service: ProxyService;
@@ -39,7 +43,14 @@ export interface ExplainedCandidate extends BackendRow {
   readonly excluded: ExclusionReason | null;
 }
 
-export interface Explanation {
+export interface ExplainQuery extends RowFilter {
+  /** Candidates of a page, >= 1. */
+  readonly limit: number;
+  /** The `next` of the page before. */
+  readonly after?: string | undefined;
+}
+
+export interface Explanation<Candidates extends Iterable<ExplainedCandidate> = Iterable<ExplainedCandidate>> {
   readonly client: string;
   readonly listener: Listener;
   readonly geo: GeoInfo | null;
@@ -56,46 +67,62 @@ export interface Explanation {
   readonly choice:
     | { readonly backend: string; readonly why: PickReason }
     | { readonly backend: null; readonly why: RefusalReason };
-  /** Best first: by tier, then load; those that are excluded come last. */
-  readonly candidates: readonly ExplainedCandidate[];
+  /** Candidates that fit the query, on all pages. */
+  readonly total: number;
+  /** Those that come behind this page. */
+  readonly omitted: number;
+  /** What to ask for as `after` to get the next page; `null`: this was the last one. */
+  readonly next: string | null;
+  /** Best first: by tier, then load, then id; those that are excluded come last. */
+  readonly candidates: Candidates;
+}
+
+/** Where a candidate stands among the others, and what that was made of. */
+interface Ranked {
+  readonly slot: number;
+  readonly id: string;
+  readonly connections: number;
+  readonly tier: Tier;
+  readonly load: number | null;
+  readonly excluded: ExclusionReason | null;
+}
+
+type Rank = Pick<Ranked, 'id' | 'tier' | 'load'> & { readonly excluded: unknown };
+
+/** What the terms of the candidates are made of, for one client. */
+interface Terms {
+  readonly table: RoutingTable;
+  readonly ledger: ConnectionLedger<Lease>;
+  readonly app: string;
+  readonly country: string | null;
+  readonly preferred: RegionCode | null;
+  readonly popRegion: RegionCode;
 }
 
 /**
  * What a connection of `address` to `listener` would get now, and how every backend fared. Changes nothing. The choice
- * comes from the code that decides for connections; the candidates show the terms that it went by.
+ * comes from the code that decides for connections, in one step; the candidates show the terms that it went by. They are
+ * of one version of the table, looked at in slices: counts of connections may move by a few between the first and the
+ * last, and between one page and the next, for which a candidate that moved may be on both or on neither.
+ * @throws EDGE_ERR_USAGE for an `after` that no page gave
  */
-export function explainPick(input: ExplainInput, listener: Listener, address: ClientAddress): Explanation {
+export async function explainPick(
+  input: ExplainInput,
+  listener: Listener,
+  address: ClientAddress,
+  query: ExplainQuery,
+  turn: Turn = sharedTurn,
+): Promise<Explanation> {
   const { routing, ledger, bindings, popRegion } = input;
   const { table } = routing;
+  const after = query.after === undefined ? null : parseCursor(query.after);
   const now = input.clock.now();
   const decision = input.service.decide(listener, address, [], now);
   const geo = locate(input.geo, address);
   const preferred = preferredRegion(geo, (region) => table.hasServing(listener.app, region));
-
-  const candidates: ExplainedCandidate[] = [];
-  for (let slot = 0; slot < table.size; slot++) {
-    const backend = table.backend(slot);
-    const connections = ledger.connections(backend.id);
-    const tier = tierOf(backend, geo?.country ?? null, preferred, popRegion);
-    const load = backend.weight === 0 ? null : loadTerm(connections, backend);
-    const score = load === null ? null : tier * 100 + load;
-    candidates.push({
-      ...backendRow(backend),
-      connections,
-      tier,
-      load,
-      score,
-      excluded: exclusion(backend, listener.app, connections, []),
-    });
-  }
-  candidates.sort(
-    (a, b) =>
-      Number(a.excluded !== null) - Number(b.excluded !== null) || a.tier - b.tier || (a.load ?? 0) - (b.load ?? 0),
-  );
-
   const { binding } = decision;
   const openConnections = binding === 0 ? 0 : bindings.openConnections(binding);
-  return {
+  const answer = {
     client: address.text,
     listener,
     geo,
@@ -115,6 +142,68 @@ export function explainPick(input: ExplainInput, listener: Listener, address: Cl
       decision.kind === 'assign'
         ? { backend: decision.backend.id, why: decision.why }
         : { backend: null, why: decision.reason },
-    candidates,
   };
+  const terms = { table, ledger, app: listener.app, country: geo?.country ?? null, preferred, popRegion };
+  const { ranked, total, behind } = await inSlices(rankPage(terms, query, after), turn);
+  const omitted = behind - ranked.length;
+  const next = omitted > 0 ? formatCursor(ranked.at(-1)!) : null;
+  return { ...answer, total, omitted, next, candidates: explained(table, ranked) };
+}
+
+function* rankPage(
+  terms: Terms,
+  query: ExplainQuery,
+  after: Rank | null,
+): Generator<void, { ranked: Ranked[]; total: number; behind: number }> {
+  const { table } = terms;
+  const best = new LeastFew<Ranked>(query.limit, compareRanks);
+  let total = 0;
+  let behind = 0;
+  for (let slot = 0; slot < table.size; slot++) {
+    if (slot % SLICE_ENTRIES === SLICE_ENTRIES - 1) yield;
+    if (!fits(table.backend(slot), query)) continue;
+    total++;
+    const candidate = rank(terms, slot);
+    if (after !== null && compareRanks(candidate, after) <= 0) continue;
+    behind++;
+    best.offer(candidate);
+  }
+  yield;
+  return { ranked: best.ascending(), total, behind };
+}
+
+function rank({ table, ledger, app, country, preferred, popRegion }: Terms, slot: number): Ranked {
+  const backend = table.backend(slot);
+  const connections = ledger.connections(backend.id);
+  const load = backend.weight === 0 ? null : loadTerm(connections, backend);
+  const tier = tierOf(backend, country, preferred, popRegion);
+  return { slot, id: backend.id, connections, tier, load, excluded: exclusion(backend, app, connections, []) };
+}
+
+function compareRanks(a: Rank, b: Rank): number {
+  return (
+    Number(a.excluded !== null) - Number(b.excluded !== null) ||
+    a.tier - b.tier ||
+    (a.load ?? 0) - (b.load ?? 0) ||
+    (a.id === b.id ? 0 : a.id < b.id ? -1 : 1)
+  );
+}
+
+function* explained(table: RoutingTable, ranked: readonly Ranked[]): Generator<ExplainedCandidate> {
+  for (const { slot, connections, tier, load, excluded } of ranked) {
+    const score = load === null ? null : tier * 100 + load;
+    yield { ...backendRow(table.backend(slot)), connections, tier, load, score, excluded };
+  }
+}
+
+/** A rank as text, exactly: a page that begins behind it has neither a gap nor a double where the counts stood still. */
+function formatCursor({ excluded, tier, load, id }: Ranked): string {
+  return `${excluded === null ? 0 : 1}:${tier}:${load ?? 0}:${id}`;
+}
+
+function parseCursor(text: string): Rank {
+  const [, excluded, tier, load = '', id = ''] = /^([01]):([0-3]):([0-9.e+-]{1,25}):(.*)$/s.exec(text) ?? [];
+  if (excluded === undefined || !Number.isFinite(Number(load)))
+    throw new EdgeError('EDGE_ERR_USAGE', 'after: give what the page before named as "next"');
+  return { excluded: excluded === '1' ? true : null, tier: Number(tier) as Tier, load: Number(load), id };
 }

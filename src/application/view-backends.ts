@@ -4,18 +4,21 @@ import type { Backend } from '../domain/entities.ts';
 import type { RoutingTable } from '../domain/routing-table.ts';
 import { isFull } from '../domain/services/load-balancer.ts';
 
-export type BackendState =
+export const BACKEND_STATES = [
   /** takes new clients */
-  | 'serving'
+  'serving',
   /** over its soft limit; takes new clients when it is still the best */
-  | 'busy'
-  | 'full'
+  'busy',
+  'full',
   /** weight 0, or deleted with connections left: keeps what it has */
-  | 'draining'
-  | 'unhealthy'
-  | 'deleted'
+  'draining',
+  'unhealthy',
+  'deleted',
   /** no longer in the table, with connections left; only its id is known */
-  | 'gone';
+  'gone',
+] as const;
+
+export type BackendState = (typeof BACKEND_STATES)[number];
 
 /** A backend under the names of the database's columns, as operators know it. */
 export interface BackendRow {

@@ -1,6 +1,7 @@
 // Runs in: primary
 import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
 import type { Listener, RefusalReason } from '../domain/entities.ts';
+import { sharedTurn, type Turn } from './in-slices.ts';
 import type { Readiness } from './readiness.ts';
 import type { RoutingAge } from './reload-routing.ts';
 import type { RoutingState } from './routing-state.ts';
@@ -79,9 +80,9 @@ export interface Status extends StatusIdentity {
 }
 
 /** `busiest`: how many backends are shown one by one. */
-export async function viewStatus(sources: StatusSources, busiest: number): Promise<Status> {
+export async function viewStatus(sources: StatusSources, busiest: number, turn: Turn = sharedTurn): Promise<Status> {
   const path = await sources.databasePath();
-  const backends = await summarizeBackends(sources.routing, sources.ledger, busiest);
+  const backends = await summarizeBackends(sources.routing, sources.ledger, busiest, turn);
   const { ready, reasons, routing, workers } = sources.readiness();
   return {
     ...sources.identity,

@@ -6,7 +6,7 @@ import { formatEndpoint } from '../ip-address.ts';
 import { type Block, count, type Table } from './output.ts';
 
 /** As the API answers: the candidates cut short, and how many were left out. */
-export type ExplainAnswer = Explanation & { readonly omitted: number };
+export type ExplainAnswer = Explanation<readonly ExplainedCandidate[]>;
 
 /** An explanation for people: who, from where, what and why, and then every candidate. */
 export function describeExplanation(explanation: ExplainAnswer): readonly Block[] {

@@ -1,5 +1,6 @@
 // Runs in: cli
 import type { Command } from 'commander';
+import type { ExplainedCandidate } from '../application/explain-pick.ts';
 import { EdgeError } from '../errors.ts';
 import { parseAddress } from '../ip-address.ts';
 import { type AdminClient, isObject } from './admin-client.ts';
@@ -15,6 +16,10 @@ interface ExplainOptions extends AdminOptions {
 
 /** Candidates that a person wants to see. */
 const SHOWN = 20;
+/** Candidates that the API gives in one answer. */
+const PAGE = 10_000;
+/** Those that it gives when it is not told how many. */
+const DEFAULT_LIMIT = 1000;
 
 export function addExplain(program: Command): void {
   const command = program
@@ -26,7 +31,7 @@ export function addExplain(program: Command): void {
     .option('--listener <name>', 'the listener that it comes to, by address or app (default: the first one)')
     .option(
       '--limit <n>',
-      `candidates shown at most, the best first (default: ${SHOWN}, with --json 1000)`,
+      `candidates shown at most, the best first (default: ${SHOWN}, with --json ${DEFAULT_LIMIT})`,
       wholeNumberIn(1, 1_000_000),
     )
     .action(explain);
@@ -52,21 +57,30 @@ async function explain(ip: string, options: ExplainOptions): Promise<void> {
     const expected = 'expected IPv4 such as 203.0.113.7, or IPv6 such as 2001:db8::1';
     throw new EdgeError('EDGE_ERR_USAGE', `${ip.slice(0, 100) || "''"} is no IP address: ${expected}`);
   }
-  const limit = options.limit ?? (json ? undefined : SHOWN);
+  const limit = options.limit ?? (json ? DEFAULT_LIMIT : SHOWN);
   const query = new URLSearchParams({
     ip: address.text,
     ...(options.listener === undefined ? {} : { listener: options.listener }),
-    ...(limit === undefined ? {} : { limit: String(limit) }),
   });
   const client = adminClient(options);
-  const explanation = await askExplanation(client, query);
+  const explanation = await askExplanation(client, query, limit);
   show(json, explanation, () => describeExplanation(explanation));
 }
 
-async function askExplanation(client: AdminClient, query: URLSearchParams): Promise<ExplainAnswer> {
-  const answer = await client.ask({ method: 'GET', path: `/api/v1/explain?${query}` });
-  if (!isExplanation(answer)) throw client.misunderstood();
-  return answer;
+/** The first `limit` candidates, page by page; all else is as the first page has it. */
+async function askExplanation(client: AdminClient, query: URLSearchParams, limit: number): Promise<ExplainAnswer> {
+  const candidates: ExplainedCandidate[] = [];
+  let first: ExplainAnswer | null = null;
+  for (;;) {
+    query.set('limit', String(Math.min(PAGE, limit - candidates.length)));
+    const page = await client.ask({ method: 'GET', path: `/api/v1/explain?${query}` });
+    if (!isExplanation(page)) throw client.misunderstood();
+    const { omitted, next } = page;
+    candidates.push(...page.candidates);
+    first ??= page;
+    if (next === null || candidates.length >= limit) return { ...first, omitted, next, candidates };
+    query.set('after', next);
+  }
 }
 
 /** Told from other programs' answers, and other releases', by its parts; their insides are our own API's. */
@@ -78,6 +92,7 @@ function isExplanation(answer: unknown): answer is ExplainAnswer {
     (answer.geo === null || isObject(answer.geo)) &&
     (answer.binding === null || isObject(answer.binding)) &&
     Array.isArray(answer.candidates) &&
-    answer.candidates.every(isObject)
+    answer.candidates.every(isObject) &&
+    (answer.next === null || typeof answer.next === 'string')
   );
 }

@@ -1,8 +1,10 @@
-import type { Explanation } from '../../src/application/explain-pick.ts';
+import type { ExplainedCandidate, Explanation as Paged } from '../../src/application/explain-pick.ts';
 import type { PickReason } from '../../src/domain/entities.ts';
 import type { LogRecord } from '../fixtures/proxy.ts';
 import { until } from '../fixtures/until.ts';
 import type { Stage } from './stage.ts';
+
+type Explanation = Paged<readonly ExplainedCandidate[]>;
 
 /** A visit that was foretold by the explain API and made. */
 export interface ExplainedVisit {

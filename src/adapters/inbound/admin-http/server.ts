@@ -1,11 +1,13 @@
 // Runs in: primary
 import { timingSafeEqual } from 'node:crypto';
 import { rm, stat } from 'node:fs/promises';
-
+import { createServer } from 'node:http';
 import net from 'node:net';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { codeOf, EdgeError, type ErrorCode, messageOf } from '../../../errors.ts';
 import { formatEndpoint, parseAddress } from '../../../ip-address.ts';
+import { AdminConnections, type AdminDeadlines, type AdminPlaces, DEADLINES, PLACES } from './connections.ts';
+import { LargeAnswers } from './large-answers.ts';
 import { type AdminRoutes, addRoutes } from './routes.ts';
 
 export interface AdminServerOptions {
@@ -17,21 +19,28 @@ export interface AdminServerOptions {
   readonly routes: AdminRoutes;
   /** Told of what was thrown and is no answer of ours: the request got a 500, or there was none. */
   readonly onDefect: (error: Error) => void;
+  /** In place of DEADLINES. */
+  readonly deadlines?: Partial<AdminDeadlines>;
+  /** In place of PLACES. */
+  readonly places?: Partial<AdminPlaces>;
 }
 
 export interface AdminServer {
   /** As bound: `127.0.0.1:8081` or `unix:/path`. */
   readonly name: string;
+  /** Connections held now. */
+  readonly connections: number;
   close(): Promise<void>;
 }
 
 const MAX_BODY_BYTES = 16 << 10;
-const REQUEST_TIMEOUT_MS = 10_000;
-const MAX_CONNECTIONS = 256;
+/** Held for all large answers under way. */
+const MAX_ANSWER_BYTES = 64 << 20;
 
 /** Errors of ours that are the caller's doing, and the status that says so. */
 const STATUS: Partial<Record<ErrorCode, number>> = {
   EDGE_ERR_BUSY: 409,
+  EDGE_ERR_OVERLOADED: 503,
   EDGE_ERR_USAGE: 400,
   EDGE_ERR_WORKER_START: 503,
 };
@@ -40,28 +49,67 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
  * The admin HTTP server.
  * @throws EDGE_ERR_ADMIN_LISTEN when its address cannot be bound
  */
-export async function openAdminServer({ address, token, routes, onDefect }: AdminServerOptions): Promise<AdminServer> {
+export async function openAdminServer(options: AdminServerOptions): Promise<AdminServer> {
+  const { address, token, routes, onDefect } = options;
+  // Node's own timeouts leave half-closed descriptors behind: ours are in AdminConnections.
+  const server = createServer({ headersTimeout: 0, requestTimeout: 0, keepAliveTimeout: 0 });
+  const connections = new AdminConnections(
+    server,
+    { ...DEADLINES, ...options.deadlines },
+    { ...PLACES, ...options.places },
+  );
   const app = Fastify({
     bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    forceCloseConnections: true,
+    forceCloseConnections: false,
+    serverFactory: (handle) =>
+      server.on('request', (request, response) => {
+        if (connections.begin(request, response)) handle(request, response);
+      }),
     // What the router cannot read never reaches the error handler, and would be answered in another shape.
     frameworkErrors: answerError(onDefect),
-    clientErrorHandler: answerUnreadable,
+    clientErrorHandler: (error, socket) => connections.unreadable(error, socket),
   });
-  app.server.maxConnections = MAX_CONNECTIONS;
   // Such as a connection that could not be accepted for want of a descriptor.
   app.server.on('error', onDefect);
   app.addHook('onRequest', refuseForeignPages);
   if (token !== null) app.addHook('onRequest', requireToken(token));
   else if (address.kind === 'tcp') app.addHook('onRequest', refuseForeignNames);
+  app.addHook('onRequest', async ({ raw }) => connections.prove(raw.socket));
+  app.addHook('onSend', async ({ raw }) => connections.answering(raw.socket));
   app.setErrorHandler(answerError(onDefect));
-  app.setNotFoundHandler((request, reply) => {
-    void answer(reply, 404, 'EDGE_ERR_USAGE', `there is no ${request.method} ${request.url.slice(0, 200)}`);
-  });
-  addRoutes(app, routes);
+  app.removeContentTypeParser('text/plain');
+  const methods = addRoutes(app, routes, new LargeAnswers(MAX_ANSWER_BYTES, onDefect));
+  app.setNotFoundHandler((request, reply) => answerUnknown(request, reply, methods));
   const name = await listen(app, address);
-  return { name, close: () => app.close() };
+  return {
+    name,
+    get connections() {
+      return connections.size;
+    },
+    close: async () => {
+      const closed = app.close();
+      await connections.close();
+      await closed;
+    },
+  };
+}
+
+/** No handler: an unknown path, or a known one with another method. */
+function answerUnknown(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  methods: ReadonlyMap<string, readonly string[]>,
+): void {
+  const [path = ''] = request.url.split('?', 1);
+  const known = methods.get(path);
+  if (known === undefined) {
+    void answer(reply, 404, 'EDGE_ERR_USAGE', `there is no ${path.slice(0, 200)}; GET / names what there is`);
+    return;
+  }
+  const allowed = [...known, 'OPTIONS'].join(', ');
+  reply.header('allow', allowed);
+  if (request.method === 'OPTIONS') void reply.code(204).send();
+  else void answer(reply, 405, 'EDGE_ERR_USAGE', `${path} takes ${allowed}, not ${request.method}`);
 }
 
 async function listen(app: FastifyInstance, address: AdminServerOptions['address']): Promise<string> {
@@ -150,14 +198,6 @@ function answerError(onDefect: (error: Error) => void) {
     if (status >= 500) onDefect(error);
     void answer(reply, status, status < 500 ? 'EDGE_ERR_USAGE' : 'EDGE_ERR_INTERNAL', error.message);
   };
-}
-
-/** What is no HTTP, or has headers without end. */
-function answerUnreadable(error: Error, socket: net.Socket): void {
-  if (!socket.writable) return;
-  const body = JSON.stringify({ error: { code: 'EDGE_ERR_USAGE', message: `not readable as HTTP: ${error.message}` } });
-  const head = `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}`;
-  socket.end(`${head}\r\nconnection: close\r\n\r\n${body}`);
 }
 
 function answer(reply: FastifyReply, status: number, code: ErrorCode, message: string): FastifyReply {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import type { Test } from 'tap';
+import type { AdminDeadlines, AdminPlaces } from '../../../../src/adapters/inbound/admin-http/connections.ts';
 import type { AdminRoutes } from '../../../../src/adapters/inbound/admin-http/routes.ts';
 import { openAdminServer } from '../../../../src/adapters/inbound/admin-http/server.ts';
 import { explainPick } from '../../../../src/application/explain-pick.ts';
@@ -44,6 +45,9 @@ export async function openAdmin(
     token?: string | null;
     actions?: Partial<Actions>;
     address?: { kind: 'unix'; path: string };
+    metrics?: () => Iterable<string>;
+    deadlines?: Partial<AdminDeadlines>;
+    places?: Partial<AdminPlaces>;
   } = {},
 ) {
   const { rig = new Rig(), token = null, actions = {} } = given;
@@ -51,17 +55,27 @@ export async function openAdmin(
   const routes: AdminRoutes = {
     listeners: rig.listeners,
     readiness: () => readiness(rig.routing, rig.listeners, ROUTING, HEALTH, false),
-    metrics: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', text: 'edgeproxy_up 1\n' }),
-    backends: (query) => pageOfBackends(rig.routing, rig.ledger, query),
+    metrics: async () => ({
+      contentType: 'text/plain; version=0.0.4; charset=utf-8',
+      chunks: given.metrics?.() ?? ['edgeproxy_up', ' 1\n'],
+    }),
+    backends: (query, turn) => pageOfBackends(rig.routing, rig.ledger, query, turn),
     status: (busiest) => viewStatus(statusSources(rig), busiest),
     look: actions.look ?? (async () => ({ version: 1, changed: false, backends: 0, skipped: 0, path: '/routing.db' })),
     workers: () => workersOf(rig),
-    explain: (listener, address) => explainPick({ service: rig.service, ...rig.decisions }, listener, address),
+    explain: (...asked) => explainPick({ service: rig.service, ...rig.decisions }, ...asked),
     roll: actions.roll ?? (async () => 1),
     scale: actions.scale ?? (() => {}),
   };
   const defects: string[] = [];
-  const server = await openAdminServer({ address, token, routes, onDefect: (error) => defects.push(error.message) });
+  const server = await openAdminServer({
+    address,
+    token,
+    routes,
+    onDefect: (error) => defects.push(error.message),
+    deadlines: given.deadlines ?? {},
+    places: given.places ?? {},
+  });
   t.teardown(() => server.close());
   const where =
     address.kind === 'unix' ? { socketPath: address.path } : { host: '127.0.0.1', port: portOf(server.name) };
@@ -122,7 +136,7 @@ async function request(options: http.RequestOptions, body = ''): Promise<Answer>
     status: response.statusCode ?? 0,
     headers: response.headers,
     text,
-    body: json ? JSON.parse(text) : undefined,
+    body: json && text !== '' ? JSON.parse(text) : undefined,
   };
 }
 

@@ -1,6 +1,9 @@
+import { once } from 'node:events';
+import http from 'node:http';
 import t from 'tap';
 import { EdgeError } from '../../../../src/errors.ts';
 import { Rig } from '../../../application/rig.ts';
+import { until } from '../../../fixtures/until.ts';
 import { openAdmin } from './rig.ts';
 
 t.test('health and readiness', async (t) => {
@@ -93,7 +96,7 @@ t.test('roll', async (t) => {
     status: 409,
     body: { error: { code: 'EDGE_ERR_BUSY', message: 'a roll is under way' } },
   });
-  t.match(await ask('/api/v1/workers/roll'), { status: 404 }, 'not by a GET, which may be followed by anyone');
+  t.match(await ask('/api/v1/workers/roll'), { status: 405 }, 'not by a GET, which may be followed by anyone');
 });
 
 t.test('a roll that fails says why', async (t) => {
@@ -174,4 +177,150 @@ t.test('a look at the routing database, when it is asked for', async (t) => {
   const found = { version: 4, changed: true, backends: 2, skipped: 1, error: 'locked', path: '/routing.db' };
   const { ask } = await openAdmin(t, { actions: { look: async () => found } });
   t.same((await ask('/api/v1/routing/look', { method: 'POST' })).body, found);
+});
+
+t.test('a known path with another method: 405, and what it takes', async (t) => {
+  const { ask } = await openAdmin(t);
+  for (const [method, path, allow] of [
+    ['POST', '/healthz', 'GET, HEAD, OPTIONS'],
+    ['DELETE', '/api/v1/backends', 'GET, HEAD, OPTIONS'],
+    ['PROPFIND', '/metrics', 'GET, HEAD, OPTIONS'],
+    ['PUT', '/api/v1/workers/scale?count=1', 'POST, OPTIONS'],
+    ['HEAD', '/api/v1/workers/roll', 'POST, OPTIONS'],
+  ] as const) {
+    const answer = await ask(path, { method });
+    t.equal(answer.status, 405, `${method} ${path}`);
+    t.equal(answer.headers.allow, allow);
+    if (method !== 'HEAD') t.match(answer.body, { error: { code: 'EDGE_ERR_USAGE', message: allow } });
+  }
+  const options = await ask('/api/v1/workers/scale', { method: 'OPTIONS' });
+  t.match(options, { status: 204, text: '' });
+  t.equal(options.headers.allow, 'POST, OPTIONS');
+  t.equal((await ask('/nowhere', { method: 'OPTIONS' })).status, 404);
+});
+
+t.test('HEAD is GET without the body', async (t) => {
+  const { ask } = await openAdmin(t);
+  for (const path of ['/', '/healthz', '/metrics', '/api/v1/backends', '/api/v1/status']) {
+    const get = await ask(path);
+    const head = await ask(path, { method: 'HEAD' });
+    t.match(head, { status: 200, text: '' }, path);
+    t.equal(head.headers['content-type'], get.headers['content-type']);
+  }
+});
+
+t.test('the index names what there is, and what each takes', async (t) => {
+  const { ask } = await openAdmin(t);
+  const { endpoints } = (await ask('/')).body as { endpoints: { method: string; path: string }[] };
+  t.match(endpoints, [{ method: 'GET', path: '/', what: /./ }]);
+  t.match(
+    endpoints.find(({ path }) => path === '/api/v1/workers/scale'),
+    { method: 'POST', query: [], body: ['count'] },
+  );
+  for (const { method, path } of endpoints.filter(({ path }) => path !== '/api/v1/explain'))
+    if (method === 'GET') t.ok((await ask(path)).status < 504, path);
+    else t.not((await ask(path, { method: 'POST' })).status, 404, path);
+});
+
+t.test('nothing that is asked for is passed over or taken for something else', async (t) => {
+  const calls: unknown[] = [];
+  const { ask, post } = await openAdmin(t, {
+    actions: {
+      roll: async () => calls.push('roll'),
+      scale: (count) => calls.push(count),
+      look: async () => {
+        calls.push('look');
+        return { version: 1, changed: false, backends: 0, skipped: 0, path: '/x' };
+      },
+    },
+  });
+  for (const [path, message] of [
+    ['/healthz?verbose', /there is no verbose here; none is taken here/],
+    ['/readyz?a=1', /no a here/],
+    ['/api/v1/backends?limt=5', /no limt here; there are: id, app, region, limit, after, state/],
+    ['/api/v1/backends?limit=', /limit=: expected a whole number from 1 to 10000/],
+    ['/api/v1/backends?limit=10001', /limit=10001/],
+    ['/api/v1/backends?limit=1e1', /limit=1e1/],
+    ['/api/v1/backends?limit=0x10', /limit=0x10/],
+    ['/api/v1/backends?limit=%2010', /limit= 10/],
+    ['/api/v1/backends?limit=5&limit=6', /limit=/],
+    ['/api/v1/backends?id=a&id=b', /id must be given once/],
+    ['/api/v1/backends?region=mars', /region=mars: expected one of sa, us/],
+    ['/api/v1/backends?state=up', /state=up: expected one of serving, busy/],
+    ['/api/v1/status?busiest=101', /busiest=101/],
+    ['/api/v1/explain?ip=10.0.0.1&hasOwnProperty=1', /no hasOwnProperty here/],
+    ['/api/v1/explain?ip=10.0.0.1&after=x', /"next"/],
+  ] as const)
+    t.match(await ask(path), { status: 400, body: { error: { code: 'EDGE_ERR_USAGE', message } } }, path);
+  for (const [path, body, message] of [
+    ['/api/v1/workers/scale', '{"count":"3"}', /count is 3: expected a whole number/],
+    ['/api/v1/workers/scale', '{"count":true}', /count is true/],
+    ['/api/v1/workers/scale', '{"count":[3]}', /count is \[3\]/],
+    ['/api/v1/workers/scale', '{"count":3,"force":true}', /there is no force here; there are: count/],
+    ['/api/v1/workers/scale', '{"Count":3}', /there is no Count here/],
+    ['/api/v1/workers/scale', 'null', /must say how many/],
+    ['/api/v1/workers/roll', '{"only":1}', /there is no only here/],
+    ['/api/v1/workers/roll', '[]', /must be a JSON object/],
+    ['/api/v1/routing/look', '{"force":true}', /there is no force here/],
+    ['/api/v1/workers/roll?only=1', '{}', /there is no only here/],
+  ] as const)
+    t.match(await post(path, body), { status: 400, body: { error: { code: 'EDGE_ERR_USAGE', message } } }, path + body);
+  for (const type of ['text/plain', 'text/csv', 'application/x-www-form-urlencoded'])
+    t.match(
+      await post('/api/v1/workers/scale', '{"count":3}', { 'content-type': type }),
+      { status: 415, body: { error: { code: 'EDGE_ERR_USAGE' } } },
+      type,
+    );
+  t.same(calls, []);
+});
+
+t.test('backends page by page', async (t) => {
+  const { rig, ask } = await openAdmin(t);
+  await rig.serve([{ id: 'a' }, { id: 'b', app: 'game' }, { id: 'c', region: 'us' }]);
+  t.match((await ask('/api/v1/backends')).body, { version: 1, total: 3, next: null, backends: [{}, {}, {}] });
+  t.match((await ask('/api/v1/backends?limit=2')).body, { total: 3, next: 'b', backends: [{ id: 'a' }, { id: 'b' }] });
+  t.match((await ask('/api/v1/backends?limit=2&after=b')).body, { next: null, backends: [{ id: 'c' }] });
+  t.match((await ask('/api/v1/backends?region=us&state=serving')).body, { total: 1, backends: [{ id: 'c' }] });
+  t.match((await ask('/api/v1/backends?app=')).body, { total: 2 }, 'those of no app');
+  t.match((await ask('/api/v1/backends?id=nobody')).body, { total: 0, next: null, backends: [] });
+});
+
+t.test('a large page is valid JSON, and others are answered while it is made', async (t) => {
+  const { rig, ask } = await openAdmin(t);
+  await rig.serve(Array.from({ length: 10_000 }, (_, i) => ({ id: `b"\\${i}` })));
+  let turns = 0;
+  let done = false;
+  const count = () => {
+    turns++;
+    if (!done) setImmediate(count);
+  };
+  count();
+  const page = (await ask('/api/v1/backends?limit=10000')).body as { backends: { id: string }[] };
+  done = true;
+  t.equal(new Set(page.backends.map(({ id }) => id)).size, 10_000);
+  t.ok(turns > 50, `${turns} turns`);
+});
+
+t.test('large answers under way have a bound, all together; what is refused may be asked for again', async (t) => {
+  const { rig, ask, where } = await openAdmin(t);
+  await rig.serve(Array.from({ length: 10 }, (_, i) => ({ id: `b${i}` })));
+  // Each holds a megabyte for as long as its answer is in the making.
+  const many = Array.from({ length: 150 }, () => ask('/api/v1/explain?ip=10.0.0.1&limit=10000'));
+  const answers = await Promise.all(many);
+  const refused = answers.filter(({ status }) => status === 503);
+  t.ok(refused.length > 0 && refused.length < 150, `${refused.length} of 150 were refused`);
+  t.match(refused[0], { body: { error: { code: 'EDGE_ERR_OVERLOADED', message: /under way/ } } });
+  t.ok(answers.every(({ status }) => status === 200 || status === 503));
+  // Nor is anything held for those who hang up while theirs is made.
+  for (let i = 0; i < 200; i++) {
+    const request = http.get({ ...where, path: '/api/v1/explain?ip=10.0.0.1&limit=10000', agent: false });
+    request.on('error', () => {});
+    await once(request, 'socket');
+    await once(request, 'finish');
+    request.destroy();
+  }
+  await until('nothing is held', async () => {
+    const again = await Promise.all(Array.from({ length: 50 }, () => ask('/api/v1/explain?ip=10.0.0.1&limit=10000')));
+    return again.every(({ status }) => status === 200);
+  });
 });

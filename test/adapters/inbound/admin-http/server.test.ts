@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { until } from '../../../fixtures/until.ts';
 import { openAdmin, portOf, send } from './rig.ts';
 
 const TOKEN = 'a-token-of-some-length';
@@ -14,7 +16,7 @@ t.test('every error has the one shape', async (t) => {
   const large = `{"count":1,"x":"${'x'.repeat(20_000)}"}`;
   for (const [what, answer, status] of [
     ['an unknown path', await ask('/nowhere'), 404],
-    ['an unknown method', await ask('/healthz', { method: 'DELETE' }), 404],
+    ['an unknown method', await ask('/healthz', { method: 'DELETE' }), 405],
     ['a path that is no URL', await ask('/%zz'), 400],
     ['a body that is too large', await post('/api/v1/workers/scale', large), 413],
     [
@@ -37,6 +39,24 @@ t.test('a failure of ours is a 500, and the server lives on', async (t) => {
   });
   t.same(defects, ['a defect'], 'and is told');
   t.equal((await ask('/healthz')).status, 200);
+});
+
+t.test('a failure in the middle of an answer cuts it short and is told; a client that goes away is none', async (t) => {
+  let breaks = true;
+  function* metrics(): Generator<string> {
+    for (let i = 0; i < 1000; i++) yield 'x'.repeat(10_000);
+    if (breaks) throw new Error('a defect');
+  }
+  const { ask, where, server, defects } = await openAdmin(t, { metrics });
+  await t.rejects(ask('/metrics'));
+  t.same(defects, ['a defect']);
+  breaks = false;
+  t.equal((await ask('/metrics')).text.length, 10_000_000);
+  const request = http.get({ ...where, path: '/metrics', agent: false }, (response) => response.destroy());
+  request.on('error', () => {});
+  await once(request, 'close');
+  await until('the server knows', () => server.connections === 0);
+  t.same(defects, ['a defect']);
 });
 
 t.test('where a token is asked for, everything needs it', async (t) => {
