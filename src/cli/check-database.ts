@@ -33,7 +33,7 @@ export async function checkDatabase(config: Config): Promise<DatabaseReport> {
   if (real === null) return { ...nothing, exists: false };
 
   const ownEndpoints = ownEndpointsOf(listeners, config.admin);
-  const reply = await loadTable({ path: real, listeners, ownEndpoints, distrustedWal: null });
+  const reply = await loadTable({ path: real, listeners, ownEndpoints, leftOver: null });
   if (reply.kind === 'failed') return { ...nothing, error: new EdgeError(reply.code, reply.message) };
   const { image, warning } = reply;
   return {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
 import { VARIABLES } from '../../src/config.ts';
+import { WriterProcess } from '../adapters/outbound/sqlite/writer-process.ts';
 import { writeRoutingDb } from '../fixtures/routing-db.ts';
 import { runCli } from './run-cli.ts';
 
@@ -64,6 +65,26 @@ t.test('every wrong variable is named', async (t) => {
   const json = await runCli(['check', '--json'], { env });
   t.equal(json.code, 2);
   t.match(JSON.parse(json.stderr), { error: { code: 'EDGE_ERR_CONFIG', message: /in 3 places/ } });
+});
+
+t.test('a writer that died in its commit: what to do, and not to grant rights', async (t) => {
+  const cwd = t.testdir();
+  const path = join(cwd, 'routing.db');
+  writeRoutingDb(
+    path,
+    Array.from({ length: 20 }, (_, i) => ({ id: `${i}`.padStart(250, 'x') })),
+  );
+  const writer = new WriterProcess(t, path);
+  await writer.exec('PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN; DELETE FROM backends');
+  await writer.end();
+  const { code, stdout, stderr } = await runCli(['check'], { cwd });
+  t.equal(code, 4);
+  t.match(stdout, /routing database routing\.db: NOT READABLE/);
+  t.match(stderr, /a program died in it\. Open .*routing\.db "PRAGMA user_version", or edgeproxy backends list/);
+  t.notMatch(stderr, /the right to/);
+  // And that helps.
+  t.equal((await runCli(['backends', 'list'], { cwd })).code, 0);
+  t.match(await runCli(['check'], { cwd }), { code: 0, stdout: /20 backends/ });
 });
 
 t.test('rows: the good ones counted, the others named, with loops', async (t) => {

@@ -41,6 +41,22 @@ export async function walIdOf(path: string): Promise<FileId | null> {
   return stats === null ? null : idOf(stats);
 }
 
+/** The header of a WAL, bytes: one that has no more holds nothing. */
+const WAL_HEADER = 32n;
+
+/** Whether a WAL, `null` for none, has no frame: no commit can be in it. */
+export function holdsNothing(wal: BigIntStats | null): boolean {
+  return wal === null || wal.size <= WAL_HEADER;
+}
+
+/**
+ * Whether a WAL is a header alone, which a writer that died just then leaves. With an index that it may not write SQLite
+ * asks that again and again for ten seconds, without letting anyone else run.
+ */
+export function isHeaderAlone(wal: BigIntStats | null): boolean {
+  return wal?.size === WAL_HEADER;
+}
+
 export function sameFile(a: FileId | null, b: FileId | null): boolean {
   if (a === null || b === null) return a === b;
   return a.device === b.device && a.inode === b.inode && a.birth === b.birth;
@@ -56,7 +72,15 @@ export function showId(id: FileId | null): string {
   return id === null ? '-' : `${id.device}.${id.inode}.${id.birth}`;
 }
 
-/** Equal until the file is written, but for writes within one tick of the kernel's clock. Part of a change stamp. */
+/** The kernel's clock for files ticks once in so many ms at most. */
+const TICK_MS = 10;
+
+/** Whether the file may be written again with the times that it has now. */
+export function isFresh(stats: BigIntStats | null): boolean {
+  return stats !== null && Date.now() - Number(stats.mtimeMs) <= 2 * TICK_MS;
+}
+
+/** Equal until the file is written, once it is not fresh any more. Part of a change stamp. */
 export function showTimes(stats: BigIntStats | null): string {
   return stats === null ? '-' : `${showId(idOf(stats))} ${stats.mtimeNs} ${stats.size}`;
 }

@@ -5,6 +5,7 @@ import { buildTableImage, type TableImage } from '../../../domain/table-image.ts
 import { EdgeError, type ErrorCode } from '../../../errors.ts';
 import { databaseError } from './failure.ts';
 import { type FileId, idOf, sameFile, walIdOf } from './file-id.ts';
+import type { LeftOverWal } from './left-over-wal.ts';
 import { openTable } from './open.ts';
 import { type OwnEndpoint, ownEndpointTest } from './own-endpoints.ts';
 import { MAX_ROWS, readBackends } from './read.ts';
@@ -15,8 +16,7 @@ export interface LoadRequest {
   readonly path: string;
   readonly listeners: readonly Pick<Listener, 'app'>[];
   readonly ownEndpoints: readonly OwnEndpoint[];
-  /** A WAL that belongs to an earlier file of this path. */
-  readonly distrustedWal: FileId | null;
+  readonly leftOver: LeftOverWal | null;
   /** Default MAX_ROWS. */
   readonly maxRows?: number;
 }
@@ -39,7 +39,7 @@ export async function loadTable(request: LoadRequest): Promise<LoadReply> {
     const stats = await stat(path, { bigint: true });
     // Opening a FIFO would block for ever, inside a system call that no abort reaches.
     if (!stats.isFile()) throw new EdgeError('EDGE_ERR_DB_UNREADABLE', `${path} is not a regular file`);
-    const { db, warning } = await openTable(path, request.distrustedWal);
+    const { db, warning } = await openTable(path, request.leftOver);
     try {
       const isOwn = ownEndpointTest(request.ownEndpoints);
       const { backends, problems, problemCount } = readBackends(db, path, isOwn, request.maxRows ?? MAX_ROWS);

@@ -9,14 +9,16 @@ import { databaseError, missingError } from './failure.ts';
 import {
   type FileId,
   idOf,
+  isFresh,
+  isHeaderAlone,
   realPathOrNull,
   sameFile,
   sameInode,
   showId,
   showTimes,
   statOrNull,
-  walIdOf,
 } from './file-id.ts';
+import type { LeftOverWal } from './left-over-wal.ts';
 import type { LoadReply, LoadRequest } from './load-table.ts';
 import type { OwnEndpoint } from './own-endpoints.ts';
 
@@ -48,8 +50,7 @@ export class SqliteBackendRepository implements BackendRepository {
   #forcedNext: Promise<RoutingLook> | null = null;
   /** The file as it was at the last look, and the WAL beside it. */
   #known: { readonly main: FileId; readonly wal: FileId | null } | null = null;
-  /** A WAL that stands beside the file and was there beside the file that this one replaced. */
-  #distrustedWal: FileId | null = null;
+  #leftOver: LeftOverWal | null = null;
   /** What the served table was loaded at; `null` when the next look has to load. */
   #loadedAt: string | null = null;
 
@@ -120,30 +121,35 @@ export class SqliteBackendRepository implements BackendRepository {
   /** A text that is equal while nothing changed, or `null` when that cannot be told. */
   async #stamp(path: string, stats: BigIntStats, ownEndpoints: readonly OwnEndpoint[]): Promise<string | null> {
     const main = idOf(stats);
-    const wal = await walIdOf(path);
+    const walStats = await statOrNull(`${path}-wal`);
+    const wal = walStats === null ? null : idOf(walStats);
     const known = this.#known;
-    if (known !== null && !sameInode(known.main, main)) this.#distrustedWal = known.wal;
-    if (!sameFile(this.#distrustedWal, wal)) this.#distrustedWal = null;
+    if (known?.wal && !sameInode(known.main, main)) {
+      // To be put there sets the time of its last change only, to be written sets both.
+      this.#leftOver = { wal: known.wal, mainWritten: stats.mtimeNs < stats.ctimeNs ? stats.mtimeNs : null };
+    }
+    if (!sameFile(this.#leftOver?.wal ?? null, wal)) this.#leftOver = null;
     this.#known = { main, wal };
     if (!stats.isFile()) return null;
     // The times beside the version: a file copied over this one may have its change counter, which is all that the
     // version of a rollback-mode database knows.
     const rest = `${showTimes(stats)} ${JSON.stringify(ownEndpoints)}`;
-    if (this.#distrustedWal !== null) {
+    if (this.#leftOver !== null) {
       // A connection would ask the other file's WAL. What is served is the main file alone, so its times tell.
       this.#watch.close();
-      return `${showId(wal)} ${rest}`;
+      return isFresh(stats) ? null : `${showId(wal)} ${rest}`;
     }
-    const version = await this.#watch.version(path, main, wal);
+    const version = isHeaderAlone(walStats) ? 'unusable' : await this.#watch.version(path, main, wal);
     this.#known = { main, wal: this.#watch.wal ?? wal };
     if (version === 'busy') return null;
     if (version !== 'unusable') return `${version} ${rest}`;
     // Taken after the attempt, which may have made the WAL.
-    return `${showTimes(await statOrNull(`${path}-wal`))} ${rest}`;
+    const walNow = await statOrNull(`${path}-wal`);
+    return isFresh(stats) || isFresh(walNow) ? null : `${showTimes(walNow)} ${rest}`;
   }
 
   async #load(path: string, ownEndpoints: readonly OwnEndpoint[], stamp: string | null): Promise<RoutingLook> {
-    const request = { path, listeners: this.#listeners, ownEndpoints, distrustedWal: this.#distrustedWal };
+    const request = { path, listeners: this.#listeners, ownEndpoints, leftOver: this.#leftOver };
     const reply = await this.#runInThread(request);
     if (reply.kind === 'failed') return reply;
     const { image, file, warning } = reply;

@@ -24,7 +24,7 @@ function execute(path: string, sql: string): void {
 }
 
 async function served(path: string) {
-  const reply = await loadTable({ path, listeners: [], ownEndpoints: [], distrustedWal: null });
+  const reply = await loadTable({ path, listeners: [], ownEndpoints: [], leftOver: null });
   if (reply.kind === 'failed') throw new Error(reply.message);
   return rowsOf(reply.image);
 }

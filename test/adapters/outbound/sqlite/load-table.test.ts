@@ -14,7 +14,7 @@ import { idsOf, rowsOf } from './image-rows.ts';
 const dbPath = (t: Test, files = {}) => join(t.testdir(files), 'routing.db');
 
 const load = (path: string, more: Partial<LoadRequest> = {}): Promise<LoadReply> =>
-  loadTable({ path, listeners: [{ app: '' }], ownEndpoints: [], distrustedWal: null, ...more });
+  loadTable({ path, listeners: [{ app: '' }], ownEndpoints: [], leftOver: null, ...more });
 
 async function loaded(path: string, more: Partial<LoadRequest> = {}): Promise<LoadReply & { kind: 'loaded' }> {
   const reply = await load(path, more);

@@ -11,9 +11,11 @@ import type { Test } from 'tap';
 export class WriterProcess {
   readonly #child;
 
-  constructor(t: Test, path: string) {
+  /** `env` is added to ours. */
+  constructor(t: Test, path: string, env: Readonly<Record<string, string>> = {}) {
     this.#child = fork(fileURLToPath(import.meta.url), [path], {
       execArgv: [],
+      env: { ...process.env, ...env },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     t.teardown(() => this.end());
@@ -25,6 +27,15 @@ export class WriterProcess {
     this.#child.send(sql);
     const [error] = (await reply) as [string];
     if (error !== '') throw new Error(error);
+  }
+
+  /** Resolves with the signal that ended it, with `null` when all statements were executed and the file was closed. */
+  async execLast(sql: string): Promise<NodeJS.Signals | null> {
+    const exit = once(this.#child, 'exit');
+    this.#child.send(sql);
+    this.#child.send('');
+    const [, signal] = (await exit) as [number | null, NodeJS.Signals | null];
+    return signal;
   }
 
   /** Ends it as a crash would, leaving its files as they are. */
@@ -40,6 +51,10 @@ if (process.send !== undefined && process.argv[2] !== undefined && process.argv[
   const db = new Database(process.argv[2]);
   process.on('message', (sql: string) => {
     try {
+      if (sql === '') {
+        db.close();
+        process.exit();
+      }
       db.exec(sql);
       process.send!('');
     } catch (error) {
