@@ -22,6 +22,7 @@ import { SqliteBackendRepository } from './adapters/outbound/sqlite/sqlite-backe
 import { explainPick } from './application/explain-pick.ts';
 import { InternalErrors } from './application/internal-errors.ts';
 import { pageOfBackends } from './application/page-backends.ts';
+import { PickDesk } from './application/pick-desk.ts';
 import type { Log } from './application/ports/log.ts';
 import { type ConnectionLease, ProxyService } from './application/proxy-service.ts';
 import { readiness } from './application/readiness.ts';
@@ -96,6 +97,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const decisions = { routing, ledger, bindings, geo, popRegion: config.popRegion, clock };
   const service = new ProxyService({ ...decisions, listeners, metrics, accessLog, boundary });
 
+  const desk = new PickDesk({ service, boundary, heldBy: (incarnation) => ledger.heldBy(incarnation) });
   const shares = new ShareClients((incarnation) => ledger.heldBy(incarnation), boundary);
   const launcher = new ClusterLauncher({
     exec: fileURLToPath(new URL('../workers/proxy.ts', import.meta.url)),
@@ -108,6 +110,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
         socket,
         incarnation,
         service,
+        desk,
         boundary,
         heartbeatTimeoutMs: config.heartbeatTimeoutMs,
         ...events,

@@ -32,6 +32,8 @@ export type Decision = {
   /** The client's live binding, or 0. */
   readonly binding: BindingRef;
   readonly country: string | null;
+  /** A full backend stood in the way: had it had a slot, the answer were another. */
+  readonly passesFull: boolean;
 } & (
   | { readonly kind: 'assign'; readonly backend: Backend; readonly why: PickReason }
   | { readonly kind: 'refuse'; readonly reason: RefusalReason }
@@ -72,6 +74,7 @@ export function decideBackend(
 
   let why: PickReason = failedBefore ? 'retried' : 'picked';
   let unusable = tried;
+  let passesFull = false;
   if (binding !== 0) {
     // A retry whose bound backend is the one that failed goes where the client's other connections are moving.
     const wanted = tried.includes(bound) ? input.movingTo(binding) : bound;
@@ -79,8 +82,9 @@ export function decideBackend(
     if (wanted !== '' && !tried.includes(wanted) && keepsBound(backend, app)) {
       if (!isFull(ledger.connections(wanted), backend)) {
         const reason = failedBefore ? 'retried' : 'bound';
-        return { kind: 'assign', backend, why: reason, key, binding, country };
+        return { kind: 'assign', backend, why: reason, key, binding, country, passesFull: false };
       }
+      passesFull = true;
       if (wanted === bound) why = 'overflow';
       unusable = [...tried, wanted];
     } else if (!failedBefore) {
@@ -88,8 +92,10 @@ export function decideBackend(
     }
   }
 
-  const slot = routing.index.pick({ app, hash: hashClientKey(key), geo }, input.popRegion, unusable);
-  if (slot >= 0) return { kind: 'assign', backend: table.backend(slot), why, key, binding, country };
+  const client = { app, hash: hashClientKey(key), geo };
+  const slot = routing.index.pick(client, input.popRegion, unusable);
+  passesFull ||= routing.index.passesFull(client, input.popRegion, unusable);
+  if (slot >= 0) return { kind: 'assign', backend: table.backend(slot), why, key, binding, country, passesFull };
   const reason = failedBefore ? 'connect_failed' : table.hasServing(app) ? 'all_full' : 'no_backend';
-  return { kind: 'refuse', reason, key, binding, country };
+  return { kind: 'refuse', reason, key, binding, country, passesFull };
 }

@@ -73,13 +73,32 @@ export class ProxyService {
     return leases.length;
   }
 
-  /** `null`: the request is not one that this worker may make, and changed nothing. */
-  pick(incarnation: number, request: PickRequest, address: ClientAddress): PickAnswer | null {
+  /**
+   * `null`: the request is not one that this worker may make, and changed nothing. A `first` look may be `unsure`, and is
+   * followed by a `last` one: a full backend stands in the way, whose slot may be free already, or (`othersWait`) the slot
+   * is one that somebody may be waiting for.
+   */
+  pick(incarnation: number, request: PickRequest, address: ClientAddress): PickAnswer | null;
+  pick(
+    incarnation: number,
+    request: PickRequest,
+    address: ClientAddress,
+    look: 'only' | 'first' | 'last',
+    othersWait: boolean,
+  ): PickAnswer | null | 'unsure';
+  pick(
+    incarnation: number,
+    request: PickRequest,
+    address: ClientAddress,
+    look: 'only' | 'first' | 'last' = 'only',
+    othersWait = false,
+  ): PickAnswer | null | 'unsure' {
     const listener = this.#options.listeners[request.listener];
     if (listener === undefined || !this.#ledger.mayReserve(incarnation, request.seq)) return null;
-    if (request.tried.length === 0) this.#options.metrics.accepted();
+    if (request.tried.length === 0 && look !== 'last') this.#options.metrics.accepted();
     const now = this.#options.clock.now();
     const decision = this.decide(listener, address, request.tried, now);
+    if (look === 'first' && isUnsure(decision, othersWait)) return 'unsure';
     if (decision.kind === 'refuse') return { kind: 'refused', reason: decision.reason };
 
     const { backend, why } = decision;
@@ -98,7 +117,9 @@ export class ProxyService {
       connected: false,
     });
     this.#options.metrics.picked(why);
-    return { kind: 'assigned', backendId: backend.id, endpoint: { host: backend.host, port: backend.port }, why };
+    const { id, host, port, hardLimit } = backend;
+    const contended = 2 * this.#ledger.connections(id) >= hardLimit && hardLimit > 0;
+    return { kind: 'assigned', backendId: id, endpoint: { host, port }, why, contended };
   }
 
   /** The backend accepted. `false`, here and below: there is no such lease, or it was told before; nothing changed. */
@@ -183,6 +204,10 @@ export class ProxyService {
       routingVersion: lease.routingVersion,
     });
   }
+}
+
+function isUnsure(decision: Decision, othersWait: boolean): boolean {
+  return decision.passesFull || (othersWait && decision.kind === 'assign' && decision.backend.hardLimit > 0);
 }
 
 /** Refusals for which the worker asked nobody: of a client's first pick, so that no pick told of it. */

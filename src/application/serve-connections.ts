@@ -42,6 +42,8 @@ export class ServeConnections {
   readonly #options: ServeOptions;
   readonly #dataPlane: DataPlane;
   readonly #connections = new NumberMap<Connection>();
+  /** Rounds that the engine is settling for, in order. */
+  readonly #syncs: number[] = [];
   #lastSeq = 0;
   /** Connections that are over while their pick is under way: what the answer calls for is still to be reported. */
   #unanswered = 0;
@@ -67,6 +69,12 @@ export class ServeConnections {
     return Math.max(this.#connections.size, this.#dataPlane.size) + this.#unanswered;
   }
 
+  /** Reports all that the sockets know, and then that it did. */
+  sync(round: number): void {
+    this.#syncs.push(round);
+    this.#dataPlane.settle();
+  }
+
   /** Resets every connection that is left. Returns how many. */
   cutAll(): number {
     const cut = this.#connections.entries();
@@ -86,6 +94,7 @@ export class ServeConnections {
     else if (event.type === 'connected') this.#connected(event.conn, event.rttMs);
     else if (event.type === 'connectFailed') this.#connectFailed(event.conn, event.code);
     else if (event.type === 'closed') this.#closed(event);
+    else if (event.type === 'settled') this.#options.picker.synced(this.#syncs.shift()!);
     else if (event.type === 'refused') this.#refusedByEngine(event.listener, event.address);
   }
 
@@ -127,7 +136,7 @@ export class ServeConnections {
       connection.seq = seq;
       connection.backendId = answer.backendId;
       connection.pickMs = this.#options.clock.now() - connection.acceptedAt;
-      this.#dataPlane.connect(conn, answer.endpoint);
+      this.#dataPlane.connect(conn, answer.endpoint, 0, answer.contended);
     }
   }
 

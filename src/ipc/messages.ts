@@ -6,7 +6,7 @@ import type { PickReason, RefusalReason } from '../domain/entities.ts';
  *
  * Raise PROTOCOL with every change of a tuple: during a roll, workers of the new code meet a primary of the old one.
  */
-export const PROTOCOL = 2;
+export const PROTOCOL = 3;
 
 /** Worker -> primary. */
 export const FromWorker = {
@@ -18,6 +18,7 @@ export const FromWorker = {
   closed: 6,
   abandoned: 7,
   unserved: 8,
+  synced: 9,
 } as const;
 
 /** Primary -> worker. */
@@ -28,6 +29,7 @@ export const FromPrimary = {
   assigned: 4,
   refused: 5,
   share: 6,
+  sync: 7,
 } as const;
 
 /** The first message of a worker; nothing else is heard before it. */
@@ -66,6 +68,9 @@ export type UnservedMessage = [
   attempts: number,
 ];
 
+/** The answer to `sync`: all that the worker's sockets knew when it came was reported before this. */
+export type SyncedMessage = [kind: typeof FromWorker.synced, round: number];
+
 export type WorkerMessage =
   | HelloMessage
   | WorkerHeartbeat
@@ -74,7 +79,8 @@ export type WorkerMessage =
   | ConnectFailedMessage
   | ClosedMessage
   | AbandonedMessage
-  | UnservedMessage;
+  | UnservedMessage
+  | SyncedMessage;
 
 export type WelcomeMessage = [kind: typeof FromPrimary.welcome, protocol: number];
 /** The worker must exit; `reason` is for its operator. */
@@ -87,11 +93,16 @@ export type AssignedMessage = [
   host: string,
   port: number,
   why: PickReason,
+  /** Others may come to wait for this slot. */
+  contended: boolean,
 ];
 export type RefusedMessage = [kind: typeof FromPrimary.refused, seq: number, reason: RefusalReason];
 
 /** The worker may hold so many connections before it leaves further clients to the others; 0: as many as come. */
 export type ShareMessage = [kind: typeof FromPrimary.share, connections: number];
+
+/** The worker is to report all that its sockets have to tell, and then to say so. */
+export type SyncMessage = [kind: typeof FromPrimary.sync, round: number];
 
 export type PrimaryMessage =
   | WelcomeMessage
@@ -99,7 +110,8 @@ export type PrimaryMessage =
   | PrimaryHeartbeat
   | AssignedMessage
   | RefusedMessage
-  | ShareMessage;
+  | ShareMessage
+  | SyncMessage;
 
 /** Why a connection closed, as numbers on the wire. Order is part of the protocol. */
 export const CLOSE_REASONS = [

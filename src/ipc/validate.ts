@@ -10,6 +10,7 @@ const MAX_TRIED = 64;
 const text: Check = (value) => typeof value === 'string' && value.length <= MAX_TEXT;
 const index: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
 const quantity: Check = (value) => Number.isFinite(value) && (value as number) >= 0;
+const yesOrNo: Check = (value) => typeof value === 'boolean';
 const texts: Check = (value) => Array.isArray(value) && value.length <= MAX_TRIED && value.every(text);
 const closeReason: Check = (value) => index(value) && (value as number) < CLOSE_REASONS.length;
 const refusal: Check = (value) => (REFUSAL_REASONS as readonly unknown[]).includes(value);
@@ -24,15 +25,17 @@ const WORKER_FORMS: Readonly<Record<number, readonly Check[]>> = {
   [FromWorker.closed]: [index, closeReason, quantity, quantity, quantity, quantity, quantity, index],
   [FromWorker.abandoned]: [index],
   [FromWorker.unserved]: [index, text, refusal, quantity, index],
+  [FromWorker.synced]: [index],
 };
 
 const PRIMARY_FORMS: Readonly<Record<number, readonly Check[]>> = {
   [FromPrimary.welcome]: [index],
   [FromPrimary.denied]: [text],
   [FromPrimary.heartbeat]: [],
-  [FromPrimary.assigned]: [index, text, text, index, pickReason],
+  [FromPrimary.assigned]: [index, text, text, index, pickReason, yesOrNo],
   [FromPrimary.refused]: [index, refusal],
   [FromPrimary.share]: [index],
+  [FromPrimary.sync]: [index],
 };
 
 export function isWorkerMessage(value: unknown): value is WorkerMessage {

@@ -36,6 +36,7 @@ export async function openSession(
     socket: mine,
     incarnation,
     service: rig.service,
+    desk: rig.desk,
     boundary: rig.boundary,
     heartbeatTimeoutMs,
     onWelcome: () => {
@@ -57,7 +58,7 @@ export async function openSession(
 }
 
 /** A worker's end of a channel on `socket`. */
-export function openPicker(socket: net.Socket, incarnation = 1, timeoutMs = NEVER_MS) {
+export function openPicker(socket: net.Socket, incarnation = 1, timeoutMs = NEVER_MS, answersSyncs = true) {
   let hello: (denied: string | null) => void = () => {};
   let lose: () => void = () => {};
   const greeted = new Promise<string | null>((resolve) => {
@@ -67,13 +68,18 @@ export function openPicker(socket: net.Socket, incarnation = 1, timeoutMs = NEVE
     lose = resolve;
   });
   const shares: number[] = [];
+  const syncs: number[] = [];
   const picker = new ChannelPicker({
     socket,
     incarnation,
     timeoutMs,
     onHello: hello,
     onShare: (share) => shares.push(share),
+    onSync: (round) => {
+      syncs.push(round);
+      if (answersSyncs) picker.synced(round);
+    },
     onLost: lose,
   });
-  return { picker, greeted, lost, shares };
+  return { picker, greeted, lost, shares, syncs };
 }

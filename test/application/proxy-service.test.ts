@@ -7,7 +7,7 @@ t.test('an answer names the backend, where it is and why', async (t) => {
   const rig = new Rig();
   await rig.serve([{ id: 'a', host: '10.9.0.1', port: 7000 }]);
   const endpoint = { host: '10.9.0.1', port: 7000 };
-  t.same(rig.pick(1, ME), { kind: 'assigned', backendId: 'a', endpoint, why: 'picked' });
+  t.same(rig.pick(1, ME), { kind: 'assigned', backendId: 'a', endpoint, why: 'picked', contended: false });
 });
 
 t.test("the nearest backend is picked by the client's country", async (t) => {

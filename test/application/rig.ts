@@ -1,5 +1,6 @@
 import { MemoryBindings } from '../../src/adapters/outbound/memory-bindings/memory-bindings.ts';
 import { InternalErrors } from '../../src/application/internal-errors.ts';
+import { PickDesk } from '../../src/application/pick-desk.ts';
 import type { AccessRecord } from '../../src/application/ports/access-log.ts';
 import type { ClosedReport, PickAnswer } from '../../src/application/ports/backend-picker.ts';
 import type { MetricsStore } from '../../src/application/ports/metrics-store.ts';
@@ -26,6 +27,8 @@ export interface RigOptions {
   readonly listeners?: readonly Listener[];
   readonly popRegion?: RegionCode;
   readonly maxBindings?: number;
+  /** Of the pick desk. */
+  readonly patienceMs?: number;
   /** Countries by network, as `tableGeo` takes them. */
   readonly countries?: Readonly<Record<string, string>>;
 }
@@ -55,8 +58,15 @@ export class Rig {
   readonly log = keepingLog();
   readonly boundary = new InternalErrors(this.log, this.clock);
   readonly service: ProxyService;
+  readonly desk: PickDesk;
 
-  constructor({ listeners = LISTENERS, popRegion = 'eu', maxBindings = 10_000, countries = {} }: RigOptions = {}) {
+  constructor({
+    listeners = LISTENERS,
+    popRegion = 'eu',
+    maxBindings = 10_000,
+    countries = {},
+    patienceMs = 600_000,
+  }: RigOptions = {}) {
     this.listeners = listeners;
     this.popRegion = popRegion;
     this.bindings = new MemoryBindings({ ttlMs: TTL_MS, maxBindings });
@@ -69,6 +79,8 @@ export class Rig {
       boundary: this.boundary,
     });
     this.service.workerJoined(1);
+    const heldBy = (incarnation: number) => this.ledger.heldBy(incarnation);
+    this.desk = new PickDesk({ service: this.service, boundary: this.boundary, heldBy, patienceMs });
   }
 
   get decisions() {

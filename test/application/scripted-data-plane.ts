@@ -11,6 +11,8 @@ export class ScriptedDataPlane implements DataPlane {
   readonly #open = new Set<Conn>();
   /** The latest wish for each open connection. */
   readonly wants = new Map<Conn, Wants>();
+  /** Connections that were dialled as contended. */
+  readonly contended = new Set<Conn>();
   /** How often it was asked to settle. */
   settles = 0;
 
@@ -30,7 +32,8 @@ export class ScriptedDataPlane implements DataPlane {
     this.settles++;
   }
 
-  connect(conn: Conn, to: Endpoint): void {
+  connect(conn: Conn, to: Endpoint, _skip?: number, contended?: boolean): void {
+    if (contended === true) this.contended.add(conn);
     this.#want(conn, { kind: 'connect', to });
   }
 

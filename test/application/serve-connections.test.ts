@@ -43,6 +43,9 @@ class HoldingPicker implements BackendPicker {
     this.reports.push(`unserved ${report.reason}`);
     this.#picker.unserved(report);
   }
+  synced(round: number): void {
+    this.reports.push(`synced ${round}`);
+  }
   flush(): void {
     this.flushes++;
   }
@@ -69,6 +72,34 @@ function worker(rig: Rig, connectAttempts = 3) {
   );
   return { picker, serve, engine: engine!, idle: () => idle };
 }
+
+t.test('asked for what the sockets know, it answers behind the reports', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  const { picker, serve, engine } = worker(rig);
+  engine.emit(accepted(1));
+  await picker.answer();
+  engine.emit(connected(1));
+  serve.sync(7);
+  serve.sync(8);
+  t.equal(engine.settles, 2);
+  t.same(picker.reports, [], 'not before the engine has told');
+  engine.emit(closed(1), { type: 'settled' });
+  t.same(picker.reports, ['closed finished', 'synced 7']);
+  engine.emit({ type: 'settled' });
+  t.same(picker.reports.slice(2), ['synced 8']);
+});
+
+t.test('the engine is told of a backend that others may come to wait for', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a', hardLimit: 4 }]);
+  const { picker, engine } = worker(rig);
+  for (const conn of [1, 2, 3]) {
+    engine.emit(accepted(conn));
+    await picker.answer();
+  }
+  t.same([...engine.contended], [2, 3], 'from half of its limit on');
+});
 
 t.test('accepted, picked, connected, closed', async (t) => {
   const rig = new Rig();

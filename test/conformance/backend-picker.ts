@@ -37,7 +37,7 @@ export function backendPickerSuite(t: Test, make: MakePicker, newRig: () => Rig)
     const { answer } = pick('10.0.0.1');
     picker.flush();
     const endpoint = { host: '2001:db8::7', port: 7000 };
-    t.same(await answer, { kind: 'assigned', backendId: 'a', endpoint, why: 'picked' });
+    t.same(await answer, { kind: 'assigned', backendId: 'a', endpoint, why: 'picked', contended: false });
     t.equal(rig.ledger.heldBy(1), 1);
   });
 

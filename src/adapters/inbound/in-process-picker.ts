@@ -43,5 +43,8 @@ export class InProcessPicker implements BackendPicker {
     if (address !== null) this.#service.unserved(report, address);
   }
 
+  /** Nobody asks. */
+  synced(): void {}
+
   flush(): void {}
 }

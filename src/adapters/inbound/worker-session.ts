@@ -1,5 +1,7 @@
 // Runs in: primary
 import type { Duplex } from 'node:stream';
+import type { DeskWorker, PickDesk } from '../../application/pick-desk.ts';
+import type { PickAnswer } from '../../application/ports/backend-picker.ts';
 import type { Boundary } from '../../application/ports/boundary.ts';
 import type { ProxyService } from '../../application/proxy-service.ts';
 import { messageOf } from '../../errors.ts';
@@ -22,6 +24,7 @@ export interface WorkerSessionOptions {
   readonly socket: Duplex;
   readonly incarnation: number;
   readonly service: ProxyService;
+  readonly desk: PickDesk;
   readonly boundary: Boundary;
   /** A worker that said hello and then says nothing for so long hangs. In ms. */
   readonly heartbeatTimeoutMs: number;
@@ -36,7 +39,7 @@ export interface WorkerSessionOptions {
 }
 
 /** The primary's end of one worker's channel: its messages become calls of the use case, the answers one frame. */
-export class WorkerSession {
+export class WorkerSession implements DeskWorker {
   readonly #options: WorkerSessionOptions;
   readonly #channel: Channel<WorkerMessage, PrimaryMessage>;
   readonly #heartbeat: NodeJS.Timeout;
@@ -95,7 +98,8 @@ export class WorkerSession {
     if (this.#over) return;
     this.#over = true;
     clearInterval(this.#heartbeat);
-    const { boundary, service, incarnation } = this.#options;
+    const { boundary, desk, service, incarnation } = this.#options;
+    boundary.run('worker', () => desk.leave(this));
     this.#cut = boundary.run('worker', () => service.workerLeft(incarnation)) ?? 0;
   }
 
@@ -119,29 +123,43 @@ export class WorkerSession {
     this.#lastHeard = performance.now();
     let dropped = 0;
     for (const message of messages) {
-      try {
-        if (!this.#onMessage(message)) dropped++;
-      } catch (error) {
-        this.#failed(message, error);
-      }
+      // A defect that one client met: the others of its frame are served.
+      if (this.#options.boundary.run('client', () => this.#onMessage(message)) === false) dropped++;
     }
     if (dropped > 0) this.#options.onDropped(dropped);
     this.#options.boundary.run('worker', this.#options.onBooked);
-    this.#answer();
   }
 
-  /** A defect that one client met: the others of its frame are served, and it is told and holds nothing. */
-  #failed(message: WorkerMessage, error: unknown): void {
+  get incarnation(): number {
+    return this.#options.incarnation;
+  }
+
+  answer(seq: number, answer: PickAnswer | null): void {
+    if (answer === null) {
+      this.#options.onDropped(1);
+    } else if (answer.kind === 'refused') {
+      this.#channel.push([FromPrimary.refused, seq, answer.reason]);
+    } else {
+      const { backendId, endpoint, why, contended } = answer;
+      this.#channel.push([FromPrimary.assigned, seq, backendId, endpoint.host, endpoint.port, why, contended]);
+    }
+  }
+
+  /** The client is told, and holds nothing. */
+  failed(seq: number, error: unknown): void {
     const { boundary, service, incarnation } = this.#options;
     boundary.failed('client', error);
-    if (message[0] !== FromWorker.pick) return;
-    const [, seq] = message;
     boundary.run('client', () => service.abandoned(incarnation, seq));
     this.#channel.push([FromPrimary.refused, seq, 'internal_error']);
   }
 
-  /** The answers to all that arrived together travel together. */
-  #answer(): void {
+  sync(round: number): void {
+    this.#channel.push([FromPrimary.sync, round]);
+  }
+
+  /** What one turn has to say travels together. */
+  flush(): void {
+    this.#options.boundary.run('worker', this.#options.onBooked);
     try {
       this.#channel.flush();
     } catch (error) {
@@ -170,6 +188,8 @@ export class WorkerSession {
         return service.abandoned(incarnation, message[1]);
       case FromWorker.unserved:
         return this.#unserved(message);
+      case FromWorker.synced:
+        return this.#options.desk.synced(this, message[1]);
       case FromWorker.hello:
         return false;
     }
@@ -187,6 +207,7 @@ export class WorkerSession {
     }
     this.#welcome = true;
     this.#options.service.workerJoined(incarnation);
+    this.#options.desk.join(this);
     this.#channel.send([FromPrimary.welcome, PROTOCOL]);
     this.#options.onWelcome();
     return true;
@@ -195,17 +216,7 @@ export class WorkerSession {
   #pick([, seq, listener, text, tried]: PickMessage): boolean {
     const address = parseAddress(text);
     if (address === null) return false;
-    const answer = this.#options.service.pick(
-      this.#options.incarnation,
-      { seq, listener, address: text, tried },
-      address,
-    );
-    if (answer === null) return false;
-    this.#channel.push(
-      answer.kind === 'assigned'
-        ? [FromPrimary.assigned, seq, answer.backendId, answer.endpoint.host, answer.endpoint.port, answer.why]
-        : [FromPrimary.refused, seq, answer.reason],
-    );
+    this.#options.desk.pick(this, { seq, listener, address: text, tried }, address);
     return true;
   }
 

@@ -29,6 +29,8 @@ export interface ChannelPickerOptions {
   readonly onHello: (denied: string | null) => void;
   /** How many connections may be held before further clients are left to the other workers; 0: as many as come. */
   readonly onShare: (connections: number) => void;
+  /** The primary asks for all that the sockets know: `synced` is to follow. */
+  readonly onSync: (round: number) => void;
   /** The primary is gone. */
   readonly onLost: () => void;
 }
@@ -47,6 +49,7 @@ export class ChannelPicker implements BackendPicker {
   readonly #channel: Channel<PrimaryMessage, WorkerMessage>;
   readonly #onHello: (denied: string | null) => void;
   readonly #onShare: (connections: number) => void;
+  readonly #onSync: (round: number) => void;
   /** By seq. */
   readonly #pending = new NumberMap<Pending>();
   readonly #timer: NodeJS.Timeout;
@@ -55,10 +58,11 @@ export class ChannelPicker implements BackendPicker {
   #silent = false;
   #lost = false;
 
-  constructor({ socket, incarnation, timeoutMs, onHello, onShare, onLost }: ChannelPickerOptions) {
+  constructor({ socket, incarnation, timeoutMs, onHello, onShare, onSync, onLost }: ChannelPickerOptions) {
     this.#timeoutMs = timeoutMs;
     this.#onHello = onHello;
     this.#onShare = onShare;
+    this.#onSync = onSync;
     this.#channel = new Channel(socket, isPrimaryMessage, {
       onMessages: (messages) => this.#onMessages(messages),
       onMalformed: () => {},
@@ -109,6 +113,10 @@ export class ChannelPicker implements BackendPicker {
     this.#channel.push([FromWorker.unserved, listener, address, reason, totalMs, attempts]);
   }
 
+  synced(round: number): void {
+    this.#channel.push([FromWorker.synced, round]);
+  }
+
   flush(): void {
     this.#channel.flush();
   }
@@ -129,8 +137,8 @@ export class ChannelPicker implements BackendPicker {
     this.#silent = false;
     for (const message of messages) {
       if (message[0] === FromPrimary.assigned) {
-        const [, seq, backendId, host, port, why] = message;
-        this.#answer(seq, { kind: 'assigned', backendId, endpoint: { host, port }, why });
+        const [, seq, backendId, host, port, why, contended] = message;
+        this.#answer(seq, { kind: 'assigned', backendId, endpoint: { host, port }, why, contended });
       } else if (message[0] === FromPrimary.refused) {
         this.#answer(message[1], { kind: 'refused', reason: message[2] });
       } else if (message[0] === FromPrimary.welcome) {
@@ -139,6 +147,8 @@ export class ChannelPicker implements BackendPicker {
         this.#onHello(message[1]);
       } else if (message[0] === FromPrimary.share) {
         this.#onShare(message[1]);
+      } else if (message[0] === FromPrimary.sync) {
+        this.#onSync(message[1]);
       }
     }
     this.flush();

@@ -13,7 +13,14 @@ export interface PickRequest {
 }
 
 export type PickAnswer =
-  | { readonly kind: 'assigned'; readonly backendId: string; readonly endpoint: Endpoint; readonly why: PickReason }
+  | {
+      readonly kind: 'assigned';
+      readonly backendId: string;
+      readonly endpoint: Endpoint;
+      readonly why: PickReason;
+      /** The backend is at half of its hard limit, or above: others may come to wait for this slot. */
+      readonly contended: boolean;
+    }
   | { readonly kind: 'refused'; readonly reason: RefusalReason };
 
 /** How a connection that had a slot ended. Times in ms, as in the access record. */
@@ -52,6 +59,8 @@ export interface BackendPicker {
   closed(seq: number, report: ClosedReport): void;
   /** A client was turned away; it holds no slot. */
   unserved(report: UnservedReport): void;
+  /** The answer to the primary's question: everything that the sockets knew when it came was reported before. */
+  synced(round: number): void;
   /** Called at the end of each turn in which something was asked or reported. */
   flush(): void;
 }

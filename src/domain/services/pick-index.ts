@@ -1,11 +1,13 @@
 import type { RoutingTable } from '../routing-table.ts';
 import type { GroupImage } from '../table-image.ts';
 import type { CountryCode, RegionCode } from '../value-objects.ts';
-import { isFull, loadTerm, type PickClient, preferredRegion, TIE_WINDOW, tieBreak } from './load-balancer.ts';
+import { isFull, loadTerm, type PickClient, preferredRegion, TIE_WINDOW, TIERS, tieBreak } from './load-balancer.ts';
 import { MinRing } from './min-ring.ts';
 
 /** Members that are entered before `build` yields: a fraction of a millisecond. */
 const SLICE_MEMBERS = 4000;
+
+const NOBODY: readonly number[] = [];
 
 /** The backends of one tier for one app, in ring order. */
 interface Group {
@@ -66,25 +68,52 @@ export class PickIndex {
 
   /** The slot that `scanPick` names, or -1. `tried` are ids. */
   pick(client: PickClient, popRegion: RegionCode, tried: readonly string[]): number {
-    if (tried.length === 0) return this.#pickTier(client, popRegion);
-    // Taking those that were tried out of their groups for the moment keeps one way to pick.
-    const absent = tried.map((id) => this.#table.slotOf(id)).filter((slot) => slot >= 0);
-    const loads = absent.map((slot) => this.#setLoad(slot, Infinity));
-    const picked = this.#pickTier(client, popRegion);
-    // Backwards, so that an id that was named twice gets its first, true load back.
-    for (let i = absent.length - 1; i >= 0; i--) this.#setLoad(absent[i]!, loads[i]!);
-    return picked;
+    return this.#without(tried, () => {
+      for (let tier = 0; tier < TIERS; tier++) {
+        const picked = pickFrom(this.#group(client, popRegion, tier), client.hash);
+        if (picked >= 0) return picked;
+      }
+      return -1;
+    });
   }
 
-  #pickTier({ app, hash, geo }: PickClient, popRegion: RegionCode): number {
+  /** Whether `pick` passes over a tier because what is left of it is full; also when it finds none for that reason. */
+  passesFull(client: PickClient, popRegion: RegionCode, tried: readonly string[]): boolean {
+    return this.#without(tried, (absent) => {
+      for (let tier = 0; tier < TIERS; tier++) {
+        const group = this.#group(client, popRegion, tier);
+        if (group === undefined) continue;
+        if (group.loads.min < Infinity) return false;
+        if (group.slots.length > absent.filter((slot) => this.#isIn(slot, group)).length) return true;
+      }
+      return false;
+    });
+  }
+
+  /** Takes those that were tried out of their groups while `look` looks, which keeps one way to look. */
+  #without<T>(tried: readonly string[], look: (absent: readonly number[]) => T): T {
+    if (tried.length === 0) return look(NOBODY);
+    const absent = [...new Set(tried)].map((id) => this.#table.slotOf(id)).filter((slot) => slot >= 0);
+    const loads = absent.map((slot) => this.#setLoad(slot, Infinity));
+    const seen = look(absent);
+    absent.forEach((slot, i) => void this.#setLoad(slot, loads[i]!));
+    return seen;
+  }
+
+  /** The candidates of a tier: 0 country, 1 preferred region, 2 the POP's region, 3 all. */
+  #group({ app, geo }: PickClient, popRegion: RegionCode, tier: number): Group | undefined {
     const groups = this.#apps.get(app);
-    if (groups === undefined) return -1;
-    const { regions } = groups;
+    if (groups === undefined) return undefined;
+    const { regions, countries, all } = groups;
+    if (tier === 0) return geo === null ? undefined : countries.get(geo.country);
+    if (tier === 2) return regions.get(popRegion);
+    if (tier === 3) return all;
     const preferred = preferredRegion(geo, (region) => regions.has(region));
-    let picked = geo === null ? -1 : pickFrom(groups.countries.get(geo.country), hash);
-    if (picked < 0 && preferred !== null) picked = pickFrom(regions.get(preferred), hash);
-    if (picked < 0) picked = pickFrom(regions.get(popRegion), hash);
-    return picked < 0 ? pickFrom(groups.all, hash) : picked;
+    return preferred === null ? undefined : regions.get(preferred);
+  }
+
+  #isIn(slot: number, group: Group): boolean {
+    return this.#memberships.some(({ groups, groupOf }) => groups[groupOf[slot]! - 1] === group);
   }
 
   *#enter(image: GroupImage, connections: (id: string) => number): Generator<void, void> {

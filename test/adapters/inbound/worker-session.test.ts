@@ -40,8 +40,8 @@ t.test('a worker is welcomed after its hello, and its picks are answered', async
   await next(FromPrimary.refused);
   t.same(messages, [
     [FromPrimary.welcome, PROTOCOL],
-    [FromPrimary.assigned, 1, 'a', '127.0.0.1', 9000, 'picked'],
-    [FromPrimary.assigned, 2, 'a', '127.0.0.1', 9000, 'bound'],
+    [FromPrimary.assigned, 1, 'a', '127.0.0.1', 9000, 'picked', false],
+    [FromPrimary.assigned, 2, 'a', '127.0.0.1', 9000, 'bound', false],
     [FromPrimary.refused, 3, 'no_backend'],
   ]);
   t.equal(told.welcomes, 1);
@@ -110,6 +110,7 @@ t.test('malformed messages, and those about nothing, are counted and change noth
     [FromWorker.abandoned, 2],
     [FromWorker.unserved, 9, '10.0.0.1', 'all_full', 0, 0],
     [FromWorker.unserved, 0, 'nobody', 'all_full', 0, 0],
+    [FromWorker.synced, 1],
     [FromPrimary.welcome, PROTOCOL],
   ];
   say(...nonsense);
@@ -247,5 +248,5 @@ t.test('an owner that fails is no failure of the worker', async (t) => {
   say(HELLO, pick(1));
   await next(FromPrimary.assigned);
   t.same(told.failures, []);
-  t.equal(rig.boundary.counts().get('worker'), 1);
+  t.equal(rig.boundary.counts().get('worker'), 2, 'after the reports, and after the picks');
 });

@@ -17,7 +17,7 @@ async function setUp(t: Test, timeoutMs = NEVER_MS) {
   const heard: unknown[][] = [];
   theirs.on('data', (chunk: Buffer) => heard.push(...(decoder.decode(chunk) as unknown[][])));
   theirs.on('error', () => {});
-  const opened = openPicker(mine, 1, timeoutMs);
+  const opened = openPicker(mine, 1, timeoutMs, false);
   const say = (...messages: readonly unknown[][]) => theirs.write(encodeFrame(messages));
   const hear = (kind: number, seq?: number) =>
     until(
@@ -45,7 +45,7 @@ function asking(picker: ReturnType<typeof openPicker>['picker']) {
   };
 }
 
-const assigned = (seq: number) => [FromPrimary.assigned, seq, 'a', '127.0.0.1', 9000, 'picked'];
+const assigned = (seq: number) => [FromPrimary.assigned, seq, 'a', '127.0.0.1', 9000, 'picked', false];
 
 t.test('the first message is the hello', async (t) => {
   const { hear, heard, say, greeted } = await setUp(t);
@@ -69,6 +69,16 @@ t.test('a pick that nobody answers times out; its late assignment is abandoned',
   t.same(await hear(FromWorker.abandoned), [FromWorker.abandoned, seq]);
   t.equal(answers.length, 1);
   t.equal(heard.filter(([kind]) => kind === FromWorker.abandoned).length, 1, 'a refusal needs no such thing');
+});
+
+t.test('asked for what the sockets know, it passes the question on, and the answer back', async (t) => {
+  const { say, hear, syncs, picker } = await setUp(t);
+  say([FromPrimary.sync, 3]);
+  await until('the question', () => syncs.length === 1);
+  t.same(syncs, [3]);
+  picker.synced(3);
+  picker.flush();
+  t.same(await hear(FromWorker.synced), [FromWorker.synced, 3]);
 });
 
 t.test('a slot that was assigned too late is given back', async (t) => {
@@ -158,7 +168,7 @@ t.test('what is no message of the primary is passed over', async (t) => {
     [],
     [77],
     [FromPrimary.assigned, seq],
-    [FromPrimary.assigned, seq, 'x', '127.0.0.1', 9000, 'liked'],
+    [FromPrimary.assigned, seq, 'x', '127.0.0.1', 9000, 'liked', false],
     assigned(seq),
     assigned(seq),
   );

@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import t from 'tap';
 import type { Backend } from '../../../src/domain/entities.ts';
-import { type PickClient, scanPick, TIE_WINDOW } from '../../../src/domain/services/load-balancer.ts';
+import {
+  type PickClient,
+  preferredRegion,
+  scanPick,
+  TIE_WINDOW,
+  TIERS,
+  tierOf,
+} from '../../../src/domain/services/load-balancer.ts';
 import { PickIndex } from '../../../src/domain/services/pick-index.ts';
 import { REGIONS, type RegionCode } from '../../../src/domain/value-objects.ts';
 import { backendsArbitrary, buildIndex, openTable, toEnd } from '../arbitraries.ts';
@@ -33,6 +40,8 @@ class Pair {
   readonly #table;
   readonly #counts: Map<string, number>;
   readonly #index: PickIndex;
+  /** How often a full backend stood in the way. */
+  passed = 0;
 
   constructor(backends: readonly Backend[], counts: readonly number[]) {
     this.#backends = backends;
@@ -59,13 +68,26 @@ class Pair {
     const picked = this.#index.pick(client, popRegion, ids);
     const name = (slot: number) => (slot < 0 ? null : this.#table.idOf(slot));
     if (picked !== scanned) throw new Error(`the index picks ${name(picked)}, the scan ${name(scanned)}`);
+    const passesFull = this.#index.passesFull(client, popRegion, ids);
+    // Whom it would get were nobody full.
+    const free = scanPick(this.#table, () => 0, client, popRegion, ids);
+    if (passesFull !== this.#tier(free, client, popRegion) < this.#tier(picked, client, popRegion))
+      throw new Error(`${name(picked)} instead of ${name(free)}, and passesFull is ${passesFull}`);
+    if (passesFull) this.passed++;
     return name(picked);
+  }
+
+  #tier(slot: number, { app, geo }: PickClient, popRegion: RegionCode): number {
+    if (slot < 0) return TIERS;
+    const preferred = preferredRegion(geo, (region) => this.#table.hasServing(app, region));
+    return tierOf(this.#table.backend(slot), geo?.country ?? null, preferred, popRegion);
   }
 }
 
 t.test('the index picks what the scan picks, whatever the counts and while they change', async (t) => {
   const step = fc.oneof(ask, change);
   let served = 0;
+  let passed = 0;
   fc.assert(
     fc.property(
       backendsArbitrary(),
@@ -78,11 +100,13 @@ t.test('the index picks what the scan picks, whatever the counts and while they 
           if ('row' in step) pair.change(step.row, step.connections);
           else if (pair.check(step) !== null) served++;
         }
+        passed += pair.passed;
       },
     ),
     { numRuns: 600 },
   );
   t.ok(served > 1000, 'most picks find a backend');
+  t.ok(passed > 100, 'and some pass over full ones');
 });
 
 t.test('the index agrees with the scan when counts changed between the slices of its build', async (t) => {

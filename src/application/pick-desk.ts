@@ -1,0 +1,186 @@
+// Runs in: primary
+import type { ClientAddress } from '../domain/entities.ts';
+import type { PickAnswer, PickRequest } from './ports/backend-picker.ts';
+import type { Boundary } from './ports/boundary.ts';
+import type { ProxyService } from './proxy-service.ts';
+
+/** A worker, as far as its picks go. */
+export interface DeskWorker {
+  readonly incarnation: number;
+  /** `null`: the request is not one that it may make. One of this and `failed` for each pick, unless it left before. */
+  answer(seq: number, answer: PickAnswer | null): void;
+  /** A defect of ours. */
+  failed(seq: number, error: unknown): void;
+  /** Asks it to report all that its sockets have to tell, and to say so then: `synced`. */
+  sync(round: number): void;
+  /** Sends what it was told in this turn. */
+  flush(): void;
+}
+
+export interface PickDeskOptions {
+  readonly service: ProxyService;
+  readonly boundary: Boundary;
+  /** Slots that a worker holds. */
+  readonly heldBy: (incarnation: number) => number;
+  /** In ms, > 0. Default: 500. */
+  readonly patienceMs?: number;
+}
+
+interface Question {
+  readonly worker: DeskWorker;
+  readonly request: PickRequest;
+  readonly address: ClientAddress;
+}
+
+/** Workers that were asked at one time, and the picks that wait for their answers. */
+interface Round {
+  readonly number: number;
+  questions: Question[];
+  readonly asked: Set<DeskWorker>;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** Workers answer in a millisecond or two. This is for one that hangs, on a machine that may be busy. */
+const PATIENCE_MS = 500;
+
+/** Picks that may wait; further ones are decided by what is known. */
+const MAX_WAITING = 4096;
+
+/**
+ * Decides picks by what is so, and not by what was reported first. A client that comes again as soon as it is done may
+ * come by another worker, whose question overtakes the report of its end. So:
+ *
+ * - The picks of one turn of the loop are decided at its end, after all reports that came in it.
+ * - A pick that a full backend stands in the way of waits until every worker that holds slots has told what its sockets
+ *   know: what a client did before it came is known then. Picks that wait are decided in the order in which they came,
+ *   and nobody takes a slot of a backend with a limit before them.
+ *
+ * One round of questions is under way at a time, so that a crowd before a full backend costs no more of them. A worker
+ * that does not answer one is not waited for again until it does.
+ */
+export class PickDesk {
+  readonly #options: PickDeskOptions;
+  readonly #patienceMs: number;
+  readonly #workers = new Set<DeskWorker>();
+  /** The round whose answer a worker owes since its patience was over. */
+  readonly #late = new Map<DeskWorker, number>();
+  #fresh: Question[] = [];
+  #waiting: Question[] = [];
+  #round: Round | null = null;
+  #rounds = 0;
+  #turn: NodeJS.Immediate | null = null;
+
+  constructor(options: PickDeskOptions) {
+    this.#options = options;
+    this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
+  }
+
+  /** Picks that wait for workers to tell what they know. */
+  get waiting(): number {
+    return this.#waiting.length + (this.#round?.questions.length ?? 0);
+  }
+
+  join(worker: DeskWorker): void {
+    this.#workers.add(worker);
+  }
+
+  /** The worker is gone: nothing is asked of it any more, and its picks are forgotten. */
+  leave(worker: DeskWorker): void {
+    if (!this.#workers.delete(worker)) return;
+    const others = (question: Question) => question.worker !== worker;
+    this.#fresh = this.#fresh.filter(others);
+    this.#waiting = this.#waiting.filter(others);
+    this.#late.delete(worker);
+    if (this.#round === null) return;
+    this.#round.questions = this.#round.questions.filter(others);
+    if (this.#round.asked.delete(worker)) this.#wantTurn();
+  }
+
+  /** The answer comes at the end of this turn, or of a later one. */
+  pick(worker: DeskWorker, request: PickRequest, address: ClientAddress): void {
+    this.#fresh.push({ worker, request, address });
+    this.#wantTurn();
+  }
+
+  /** The worker gave `seq` up: what was not answered yet is not answered any more. */
+  withdraw(worker: DeskWorker, seq: number): void {
+    const others = (question: Question) => question.worker !== worker || question.request.seq !== seq;
+    this.#fresh = this.#fresh.filter(others);
+    this.#waiting = this.#waiting.filter(others);
+    if (this.#round !== null) this.#round.questions = this.#round.questions.filter(others);
+  }
+
+  /** The answer to `sync(round)`: all that the worker knew then was reported before. `false`: it was not asked. */
+  synced(worker: DeskWorker, round: number): boolean {
+    if (this.#late.get(worker) === round) {
+      this.#late.delete(worker);
+      return true;
+    }
+    if (this.#round?.number !== round || !this.#round.asked.delete(worker)) return false;
+    if (this.#round.asked.size === 0) this.#wantTurn();
+    return true;
+  }
+
+  #wantTurn(): void {
+    this.#turn ??= setImmediate(() => {
+      this.#turn = null;
+      this.#options.boundary.run('client', () => this.#decide());
+    });
+  }
+
+  #decide(): void {
+    const told = new Set<DeskWorker>();
+    if (this.#round?.asked.size === 0) {
+      const { questions, timer } = this.#round;
+      clearTimeout(timer);
+      this.#round = null;
+      for (const question of questions) this.#answer(question, 'last', told);
+    }
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    for (const question of fresh) {
+      const look = this.waiting < MAX_WAITING ? 'first' : 'only';
+      if (!this.#answer(question, look, told)) this.#waiting.push(question);
+    }
+    if (this.#round === null && this.#waiting.length > 0) this.#ask(told);
+    for (const worker of told) worker.flush();
+  }
+
+  /** `false`: it is not to be answered yet. */
+  #answer(question: Question, look: 'only' | 'first' | 'last', told: Set<DeskWorker>): boolean {
+    const { worker, request, address } = question;
+    told.add(worker);
+    try {
+      const { service } = this.#options;
+      const answer = service.pick(worker.incarnation, request, address, look, this.waiting > 0);
+      if (answer === 'unsure') return false;
+      worker.answer(request.seq, answer);
+    } catch (error) {
+      worker.failed(request.seq, error);
+    }
+    return true;
+  }
+
+  #ask(told: Set<DeskWorker>): void {
+    const number = ++this.#rounds;
+    const asked = new Set<DeskWorker>();
+    for (const worker of this.#workers) {
+      if (this.#late.has(worker) || this.#options.heldBy(worker.incarnation) === 0) continue;
+      asked.add(worker);
+      told.add(worker);
+      worker.sync(number);
+    }
+    // Answers that lie unread when this process was itself held up are read before the turn's end.
+    const timer = setTimeout(() => setImmediate(() => this.#giveUp(number)), this.#patienceMs);
+    this.#round = { number, questions: this.#waiting, asked, timer };
+    this.#waiting = [];
+    if (asked.size === 0) this.#wantTurn();
+  }
+
+  #giveUp(number: number): void {
+    if (this.#round?.number !== number) return;
+    for (const worker of this.#round.asked) this.#late.set(worker, number);
+    this.#round.asked.clear();
+    this.#wantTurn();
+  }
+}

@@ -1,0 +1,253 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import t from 'tap';
+import type { DeskWorker } from '../../src/application/pick-desk.ts';
+import type { PickAnswer } from '../../src/application/ports/backend-picker.ts';
+import { until } from '../fixtures/until.ts';
+import { address, Rig, type RigOptions } from './rig.ts';
+
+/** A worker that writes down what it is told. */
+class Worker implements DeskWorker {
+  readonly incarnation: number;
+  readonly told: string[] = [];
+  flushes = 0;
+  readonly #rig: Rig;
+
+  constructor(rig: Rig, incarnation: number) {
+    this.#rig = rig;
+    this.incarnation = incarnation;
+    rig.service.workerJoined(incarnation);
+    rig.desk.join(this);
+  }
+
+  pick(seq: number, client: string, listener = 0): void {
+    this.#rig.desk.pick(this, { seq, listener, address: client, tried: [] }, address(client));
+  }
+  synced(round: number): boolean {
+    return this.#rig.desk.synced(this, round);
+  }
+  answer(seq: number, answer: PickAnswer | null): void {
+    const what = answer?.kind === 'assigned' ? `${answer.backendId} ${answer.why}` : (answer?.reason ?? 'nothing');
+    this.told.push(`${seq} ${what}`);
+  }
+  failed(seq: number): void {
+    this.told.push(`${seq} failed`);
+  }
+  sync(round: number): void {
+    this.told.push(`sync ${round}`);
+  }
+  flush(): void {
+    this.flushes++;
+  }
+  /** What it was told since it was asked last. */
+  news(): string[] {
+    return this.told.splice(0);
+  }
+}
+
+/** Workers 2, 3, ... that hold nothing; one backend here with one slot, and one far away without a limit. */
+async function setUp(workers = 2, options: RigOptions = {}) {
+  const rig = new Rig({ popRegion: 'eu', ...options });
+  await rig.serve([
+    { id: 'near', region: 'eu', hardLimit: 1 },
+    { id: 'far', region: 'us', app: 'game' },
+  ]);
+  return { rig, desk: rig.desk, workers: Array.from({ length: workers }, (_, i) => new Worker(rig, i + 2)) };
+}
+
+t.test('picks are decided at the end of their turn, after the reports that came in it', async (t) => {
+  const { rig, workers } = await setUp();
+  const [a, b] = workers as [Worker, Worker];
+  a.pick(1, '10.0.0.1', 0);
+  t.same(a.news(), [], 'not at once');
+  await nextTurn();
+  t.same(a.news(), ['1 near picked']);
+  // The question of one worker is read before the report of another.
+  b.pick(1, '10.0.0.1', 0);
+  rig.closed(1, a.incarnation);
+  await nextTurn();
+  t.same(b.news(), ['1 near bound'], 'without asking anybody');
+  t.equal(b.flushes, 1);
+  t.equal(a.flushes, 1);
+});
+
+t.test('a pick that a full backend stands in the way of waits until all that hold slots have told', async (t) => {
+  const { rig, desk, workers } = await setUp(3);
+  const [a, b, c] = workers as [Worker, Worker, Worker];
+  a.pick(1, '10.0.0.1');
+  await nextTurn();
+  c.pick(1, '10.0.0.9', 1);
+  await nextTurn();
+  a.news();
+  c.news();
+  b.pick(1, '10.0.0.1');
+  await nextTurn();
+  t.same([a.news(), b.news(), c.news()], [['sync 1'], [], ['sync 1']]);
+  t.equal(desk.waiting, 1);
+  t.ok(c.synced(1));
+  await nextTurn();
+  t.same(b.news(), [], 'not all have told');
+  t.notOk(a.synced(7), 'another round');
+  t.notOk(b.synced(1), 'nobody asked it');
+  rig.closed(1, a.incarnation);
+  t.ok(a.synced(1));
+  t.notOk(a.synced(1), 'twice');
+  await nextTurn();
+  t.same(b.news(), ['1 near bound'], 'its own slot was free all the time');
+  t.equal(desk.waiting, 0);
+  t.equal(rig.metrics.counts.accepted, 3, 'and each client was counted once');
+});
+
+t.test('a backend that is truly full refuses, or lets its clients go elsewhere, once all have told', async (t) => {
+  const { rig, workers } = await setUp();
+  const [a, b] = workers as [Worker, Worker];
+  await rig.serve([
+    { id: 'near', region: 'eu', hardLimit: 1 },
+    { id: 'far', region: 'us' },
+    { id: 'solo', region: 'us', app: 'game', hardLimit: 1 },
+  ]);
+  a.pick(1, '10.0.0.1');
+  a.pick(2, '10.0.0.2', 1);
+  await nextTurn();
+  t.same(a.news(), ['1 near picked', '2 solo picked']);
+  b.pick(1, '10.0.0.1');
+  b.pick(2, '10.0.0.3');
+  b.pick(3, '10.0.0.4', 1);
+  await nextTurn();
+  t.same([a.news(), b.news()], [['sync 1'], []]);
+  a.synced(1);
+  await nextTurn();
+  t.same(b.news(), ['1 far overflow', '2 far picked', '3 all_full']);
+});
+
+t.test('where there is no limit nobody waits and nobody is asked', async (t) => {
+  const { workers } = await setUp();
+  const [a, b] = workers as [Worker, Worker];
+  a.pick(1, '10.0.0.1');
+  await nextTurn();
+  b.pick(1, '10.0.0.2');
+  await nextTurn();
+  a.news();
+  b.pick(2, '10.0.0.3', 1);
+  await nextTurn();
+  t.same(b.news(), ['2 far picked'], 'also while others wait');
+  t.same(a.news(), []);
+});
+
+t.test('one round is under way at a time; whoever comes meanwhile waits for the next, in order', async (t) => {
+  const { rig, workers } = await setUp(3);
+  const [a, b, c] = workers as [Worker, Worker, Worker];
+  a.pick(1, '10.0.0.1');
+  await nextTurn();
+  a.news();
+  b.pick(1, '10.0.0.2');
+  await nextTurn();
+  c.pick(1, '10.0.0.3');
+  await nextTurn();
+  t.same(a.news(), ['sync 1']);
+  // The slot is free before the first of them is decided: who came later does not take it.
+  rig.closed(1, a.incarnation);
+  b.pick(2, '10.0.0.4');
+  await nextTurn();
+  t.same([b.news(), c.news()], [[], []]);
+  a.synced(1);
+  await nextTurn();
+  t.same([a.news(), b.news(), c.news()], [[], ['1 near picked', 'sync 2'], []], 'who holds slots is asked');
+  rig.closed(1, b.incarnation);
+  b.synced(2);
+  await nextTurn();
+  t.same([b.news(), c.news()], [['2 all_full'], ['1 near picked']]);
+});
+
+t.test('a worker that does not answer is waited for once, until it answers', async (t) => {
+  const { rig, desk, workers } = await setUp(2, { patienceMs: 1 });
+  const [a, b] = workers as [Worker, Worker];
+  a.pick(1, '10.0.0.1');
+  await nextTurn();
+  a.news();
+  b.pick(1, '10.0.0.1');
+  const answered = () => until('an answer', () => b.told.length > 0);
+  await answered();
+  t.same([a.news(), b.news()], [['sync 1'], ['1 all_full']]);
+  b.pick(2, '10.0.0.1');
+  await answered();
+  t.same([a.news(), b.news()], [[], ['2 all_full']], 'it is not asked again');
+  t.ok(a.synced(1), 'late, but well');
+  b.pick(3, '10.0.0.1');
+  await nextTurn();
+  t.same(a.news(), ['sync 3']);
+  rig.closed(1, a.incarnation);
+  a.synced(3);
+  await answered();
+  t.match(b.news(), [/^3 (near bound|all_full)$/]);
+  t.equal(desk.waiting, 0);
+});
+
+t.test('a worker that dies is not waited for, and what it held is free', async (t) => {
+  const { rig, desk, workers } = await setUp();
+  const [a, b] = workers as [Worker, Worker];
+  a.pick(1, '10.0.0.1');
+  await nextTurn();
+  b.pick(1, '10.0.0.1');
+  a.pick(2, '10.0.0.2');
+  await nextTurn();
+  a.news();
+  a.pick(3, '10.0.0.3');
+  desk.leave(a);
+  rig.service.workerLeft(a.incarnation);
+  await nextTurn();
+  t.same(b.news(), ['1 near bound']);
+  t.same(a.news(), [], 'its own picks are forgotten');
+  t.equal(desk.waiting, 0);
+  t.equal(rig.ledger.total, 1);
+  desk.leave(a);
+  t.notOk(desk.synced(a, 1));
+});
+
+t.test('a pick that its worker gave up is not answered', async (t) => {
+  const { rig, desk, workers } = await setUp();
+  const [a, b] = workers as [Worker, Worker];
+  a.pick(1, '10.0.0.1');
+  a.pick(2, '10.0.0.2', 1);
+  desk.withdraw(a, 2);
+  await nextTurn();
+  t.same(a.news(), ['1 near picked']);
+  b.pick(2, '10.0.0.1');
+  b.pick(3, '10.0.0.1');
+  await nextTurn();
+  b.pick(4, '10.0.0.1');
+  await nextTurn();
+  desk.withdraw(b, 2);
+  desk.withdraw(b, 4);
+  rig.closed(1, a.incarnation);
+  a.synced(1);
+  await nextTurn();
+  await nextTurn();
+  t.same(b.news(), ['3 near bound']);
+});
+
+t.test('beyond so many picks that wait, what is known decides', async (t) => {
+  const { desk, workers } = await setUp();
+  const [a, b] = workers as [Worker, Worker];
+  a.pick(1, '10.0.0.1');
+  await nextTurn();
+  for (let seq = 1; seq <= 4100; seq++) b.pick(seq, '10.0.0.1');
+  await nextTurn();
+  t.equal(desk.waiting, 4096);
+  t.same(b.news(), ['4097 all_full', '4098 all_full', '4099 all_full', '4100 all_full']);
+  a.synced(1);
+  await nextTurn();
+  t.equal(b.news().length, 4096);
+});
+
+t.test('a defect at one pick leaves the others served', async (t) => {
+  const { rig, workers } = await setUp();
+  const [a] = workers as [Worker];
+  const { pick } = rig.service;
+  rig.service.pick = function (this: typeof rig.service, ...given: Parameters<typeof pick>) {
+    if (given[1].seq === 2) throw new Error('a defect');
+    return pick.apply(this, given);
+  } as typeof pick;
+  for (const seq of [1, 2, 3]) a.pick(seq, `10.0.0.${seq}`, 1);
+  await nextTurn();
+  t.same(a.news(), ['1 far picked', '2 failed', '3 far picked']);
+});
