@@ -54,7 +54,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const geo = await MaxmindGeoResolver.open(config.geoipPath ?? bundledGeoipPath(), (problem) => {
     log.warn({ reason: problem }, 'GeoIP database damaged');
   });
-  const created = ensureDatabase(config.dbPath) === 'created';
+  ensureDatabase(config.dbPath);
   const sockets = bindListeners(config.listeners);
   const listeners = sockets.map(({ listener }) => listener);
   const adminEndpoints = config.admin?.kind === 'tcp' ? [config.admin] : [];
@@ -67,9 +67,9 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     listeners,
     ownEndpoints: () => ownEndpoints([...listeners, ...adminEndpoints], networkInterfaces()),
   });
-  const reload = new ReloadRouting({ repository, routing, log, clock });
+  const reload = new ReloadRouting({ repository, routing, log, clock, boundary });
   const databasePath = async () => (await realPathOrNull(config.dbPath).catch(() => null)) ?? resolve(config.dbPath);
-  const watchGeoip = new WatchGeoip(geo, log);
+  const watchGeoip = new WatchGeoip(geo, log, boundary);
 
   let droppedMessages = 0;
   let stopping = false;
@@ -134,7 +134,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   await reload.look();
   reload.every(config.dbReloadMs);
   watchGeoip.every(config.dbReloadMs);
-  const stopSweeping = sweepBindings(bindings, clock, config.bindingGcIntervalMs);
+  const stopSweeping = sweepBindings(bindings, clock, boundary, config.bindingGcIntervalMs);
 
   /** Node waits at its exit for a write that a stalled reader of the log holds up: nobody else should. */
   let exitCode = 0;
@@ -253,7 +253,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     },
     'ready',
   );
-  if (created || routing.table.size === 0) sayHowToAdd(log, config.dbPath);
+  if (routing.table.size === 0 && reload.health().error === '') sayHowToAdd(log, config.dbPath);
   // Nobody may be there any more to hear it.
   process.send?.('ready', undefined, undefined, () => {});
 }

@@ -1,5 +1,7 @@
 // Runs in: primary
+import { messageOf } from '../errors.ts';
 import type { BackendRepository } from './ports/backend-repository.ts';
+import type { Boundary } from './ports/boundary.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Log } from './ports/log.ts';
 import type { RoutingState } from './routing-state.ts';
@@ -9,6 +11,7 @@ export interface ReloadOptions {
   readonly routing: RoutingState;
   readonly log: Log;
   readonly clock: Clock;
+  readonly boundary: Boundary;
 }
 
 /** How the routing database stands, for health and metrics. */
@@ -53,6 +56,9 @@ export class ReloadRouting {
   #error = '';
   /** The file's rows are all bad, and the table before them serves on. */
   #refused = false;
+  /** What was loaded last could not be taken over: the next look has to load it again, changed or not. */
+  #notTaken = false;
+  #warning = '';
   #loads = 0;
   #failures = 0;
   #stopped = false;
@@ -76,10 +82,12 @@ export class ReloadRouting {
 
   /** Looks now. Never rejects; a look that is under way already is shared. */
   look(): Promise<void> {
-    this.#running ??= this.#look().finally(() => {
-      this.#running = null;
-      this.#lookedAt = this.#options.clock.now();
-    });
+    this.#running ??= this.#look()
+      .catch((error: unknown) => this.#defect(error))
+      .finally(() => {
+        this.#running = null;
+        this.#lookedAt = this.#options.clock.now();
+      });
     return this.#running;
   }
 
@@ -113,8 +121,8 @@ export class ReloadRouting {
   /** Looks every `intervalMs`, each time counted from the end of the look before. */
   every(intervalMs: number): void {
     if (this.#stopped) return;
-    this.#timer = setTimeout(() => void this.look().then(() => this.every(intervalMs)), intervalMs);
-    this.#timer.unref();
+    const turn = this.#options.boundary.guard('routing', () => this.look().finally(() => this.every(intervalMs)));
+    this.#timer = setTimeout(turn, intervalMs).unref();
   }
 
   async stop(): Promise<void> {
@@ -126,7 +134,7 @@ export class ReloadRouting {
 
   async #look(): Promise<void> {
     const { repository, routing, log } = this.#options;
-    const look = await repository.look();
+    const look = await repository.look(this.#notTaken);
     if (look.kind === 'failed') {
       this.#failed(look.code, look.message);
       return;
@@ -135,8 +143,11 @@ export class ReloadRouting {
     if (look.kind === 'unchanged' && this.#refused) return;
     if (look.kind === 'loaded') {
       this.#loads++;
-      const { image, warning } = look;
-      if (warning !== undefined) log.warn({ reason: warning }, 'routing database needs attention');
+      this.#notTaken = true;
+      const { image, warning = '' } = look;
+      if (warning !== '' && warning !== this.#warning)
+        log.warn({ reason: warning }, 'routing database needs attention');
+      this.#warning = warning;
       this.#badRows = image.problemCount;
       if (image.problemCount > 0) {
         log.warn({ skipped: image.problemCount, rows: image.problems }, 'routing rows skipped; the good ones serve');
@@ -144,6 +155,7 @@ export class ReloadRouting {
       // Rows, and none of them good: a slip of whoever wrote them, not the wish to serve nobody. An empty table is one.
       this.#refused = image.rows === 0 && image.problemCount > 0 && routing.table.size > 0;
       if (this.#refused) {
+        this.#notTaken = false;
         this.#failed(
           'EDGE_ERR_BACKEND_INVALID',
           `each of its ${image.problemCount} rows has a value that it may not have`,
@@ -151,12 +163,21 @@ export class ReloadRouting {
         return;
       }
     }
+    const installed = look.kind === 'loaded' && (await routing.install(look.image));
+    this.#notTaken = false;
     if (this.#error !== '') log.info({}, 'routing database is readable again');
     this.#error = '';
-    if (look.kind === 'unchanged' || !(await routing.install(look.image))) return;
+    if (!installed) return;
     this.#servesSince = this.#options.clock.now();
     const { version, size } = routing.table;
     log.info({ version, backends: size, skipped: look.image.problemCount }, 'routing table loaded');
+  }
+
+  /** One that comes again at every look is told once, and counted with the failures. */
+  #defect(error: unknown): void {
+    const reason = `what was loaded cannot be taken over: ${messageOf(error)}`;
+    if (reason !== this.#error) this.#options.boundary.failed('routing', error);
+    this.#failed('EDGE_ERR_INTERNAL', reason);
   }
 
   /** Said once, not every few seconds; health goes on showing it. */

@@ -37,7 +37,13 @@ export class RoutingState<L extends Lease = Lease> {
     const index = new PickIndex(table);
     // Watching before building: a count that changes between two slices reaches what is entered already.
     const unwatch = this.#ledger.watch((id, connections) => index.connectionsChanged(id, connections));
-    await inSlices(index.build((id) => this.#ledger.connections(id)));
+    try {
+      await inSlices(index.build((id) => this.#ledger.connections(id)));
+    } catch (error) {
+      // Nobody would ever stop what half an index does at every count.
+      unwatch();
+      throw error;
+    }
     this.#unwatch();
     this.#unwatch = unwatch;
     this.#table = table;

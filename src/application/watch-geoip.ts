@@ -1,4 +1,6 @@
 // Runs in: primary
+import { messageOf } from '../errors.ts';
+import type { Boundary } from './ports/boundary.ts';
 import type { Log } from './ports/log.ts';
 
 /** A GeoIP database whose file may be replaced while it serves. */
@@ -12,17 +14,20 @@ export interface UpdatableGeoip {
 export class WatchGeoip {
   readonly #geoip: UpdatableGeoip;
   readonly #log: Log;
+  readonly #boundary: Boundary;
   #told = '';
   #timer: NodeJS.Timeout | null = null;
   #stopped = false;
 
-  constructor(geoip: UpdatableGeoip, log: Log) {
+  constructor(geoip: UpdatableGeoip, log: Log, boundary: Boundary) {
     this.#geoip = geoip;
     this.#log = log;
+    this.#boundary = boundary;
   }
 
+  /** Never rejects. */
   async look(): Promise<void> {
-    const update = await this.#geoip.checkForUpdate();
+    const update = await this.#geoip.checkForUpdate().catch((error: unknown) => this.#defect(error));
     if (update.kind === 'failed') {
       if (update.message !== this.#told)
         this.#log.error({ reason: update.message }, 'GeoIP database not reloaded; the one before serves on');
@@ -36,12 +41,18 @@ export class WatchGeoip {
   /** Looks every `intervalMs`, counted from the end of the look before. */
   every(intervalMs: number): void {
     if (this.#stopped) return;
-    this.#timer = setTimeout(() => void this.look().then(() => this.every(intervalMs)), intervalMs);
-    this.#timer.unref();
+    const turn = this.#boundary.guard('geoip', () => this.look().finally(() => this.every(intervalMs)));
+    this.#timer = setTimeout(turn, intervalMs).unref();
   }
 
   stop(): void {
     this.#stopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+  /** One that comes again at every look is told once. */
+  #defect(error: unknown): { kind: 'failed'; message: string } {
+    const message = messageOf(error);
+    if (message !== this.#told) this.#boundary.failed('geoip', error);
+    return { kind: 'failed', message };
   }
 }

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { InternalErrors } from '../../src/application/internal-errors.ts';
 import { ReloadRouting } from '../../src/application/reload-routing.ts';
 import type { Backend } from '../../src/domain/entities.ts';
 import { MemoryBackendRepository } from '../fixtures/memory-backend-repository.ts';
@@ -11,7 +12,13 @@ function setUp(rows: readonly Partial<Backend>[] = []) {
   const rig = new Rig();
   const repository = new MemoryBackendRepository(rig.listeners, rows.map(backend));
   const log = keepingLog();
-  const reload = new ReloadRouting({ repository, routing: rig.routing, log, clock: rig.clock });
+  const reload = new ReloadRouting({
+    repository,
+    routing: rig.routing,
+    log,
+    clock: rig.clock,
+    boundary: new InternalErrors(log, rig.clock),
+  });
   const said = () => log.said.splice(0).map(({ level, message }) => `${level}: ${message}`);
   return { rig, repository, reload, log, said };
 }
@@ -61,6 +68,79 @@ t.test('bad rows are named in one record and counted; the good ones serve', asyn
   repository.set([backend({ id: 'a' })]);
   await reload.look();
   t.equal(reload.health().badRows, 0, 'mended');
+});
+
+t.test(
+  'a table that cannot be taken over is told once, counted, and loaded again at each look until it can be',
+  async (t) => {
+    const { rig, repository, reload, said } = setUp([{ id: 'a' }]);
+    await reload.look();
+    said();
+    repository.set([backend({ id: 'b' })]);
+    const install = rig.routing.install.bind(rig.routing);
+    rig.routing.install = () => Promise.reject(new Error('slots is undefined'));
+    for (let i = 0; i < 3; i++) await reload.look();
+    t.same(said(), [
+      'error: internal error; everything else goes on',
+      'error: routing database not loaded; the last good table serves on',
+    ]);
+    t.match(reload.health(), { version: 1, error: /cannot be taken over: slots is undefined/, failures: 3 });
+    t.equal(rig.got(1, '10.0.0.1'), 'a picked');
+    rig.routing.install = install;
+    await reload.look();
+    t.match(reload.health(), { version: 2, error: '' });
+    t.ok(rig.routing.table.find('b'));
+  },
+);
+
+t.test('an index that cannot be built leaves no trace in the books', async (t) => {
+  const { rig, repository, reload } = setUp([{ id: 'a' }]);
+  await reload.look();
+  const { index } = rig.routing;
+  rig.ledger.connections = () => {
+    throw new Error('a count that is not there');
+  };
+  repository.set([backend({ id: 'b' })]);
+  let watchers = 0;
+  const watch = rig.ledger.watch.bind(rig.ledger);
+  rig.ledger.watch = (watcher) => {
+    watchers++;
+    const unwatch = watch(watcher);
+    return () => {
+      watchers--;
+      unwatch();
+    };
+  };
+  for (let i = 0; i < 3; i++) await reload.look();
+  t.match(reload.health(), { version: 1, failures: 3 });
+  t.equal(rig.routing.index, index);
+  t.equal(watchers, 0);
+});
+
+t.test('it looks on when a look throws', async (t) => {
+  const { repository, reload } = setUp();
+  const keepAlive = setInterval(() => {}, 1000);
+  t.teardown(() => clearInterval(keepAlive));
+  const looks = new Promise<void>((resolve) => {
+    let count = 0;
+    repository.look = () => {
+      if (++count === 4) resolve();
+      return count % 2 === 0
+        ? Promise.reject(new Error('odd'))
+        : Promise.resolve({ kind: 'failed', code: 'X', message: `${count}` });
+    };
+  });
+  reload.every(1);
+  await looks;
+  await reload.stop();
+});
+
+t.test('what the operator should mend is said once, though the table is loaded again and again', async (t) => {
+  const { repository, reload, said } = setUp([{ id: 'a' }]);
+  const look = repository.look.bind(repository);
+  repository.look = async () => ({ ...(await look(true)), warning: 'a left-over file' });
+  for (let i = 0; i < 3; i++) await reload.look();
+  t.same(said(), ['warn: routing database needs attention', 'info: routing table loaded']);
 });
 
 t.test('looks that are asked for at once are one look', async (t) => {

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { InternalErrors } from '../../src/application/internal-errors.ts';
 import { sweepBindings } from '../../src/application/sweep-bindings.ts';
 import { WatchGeoip } from '../../src/application/watch-geoip.ts';
 import { clientKey } from '../../src/domain/client-key.ts';
@@ -19,7 +20,7 @@ t.test('expired bindings are swept in slices, those in use stay', async (t) => {
     return freed;
   };
   rig.now = TTL_MS;
-  const stop = sweepBindings(rig.bindings, rig.clock, 1);
+  const stop = sweepBindings(rig.bindings, rig.clock, rig.boundary, 1);
   t.teardown(stop);
   await until('the sweep', () => rig.bindings.size === 1);
   t.same(limits.slice(0, 3), [1000, 1000, 499], 'the loop turns between slices');
@@ -37,7 +38,7 @@ t.test('a stopped sweep frees no more', async (t) => {
     };
   });
   rig.now = TTL_MS;
-  const stop = sweepBindings(rig.bindings, rig.clock, 1);
+  const stop = sweepBindings(rig.bindings, rig.clock, rig.boundary, 1);
   const keepAlive = setInterval(() => {}, 1000);
   await stopped;
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
@@ -58,10 +59,55 @@ t.test('a bad GeoIP file is named once, and again when it differs', async (t) =>
       },
     },
     log,
+    new InternalErrors(log, { now: () => 0 }),
   );
   while (updates.length > 0) await watch.look();
   t.same(
     log.said.map(({ level, fields }) => `${level} ${fields.reason ?? fields.path}`),
     ['error bad', 'error worse', 'info geo.mmdb', 'error worse', 'error worse'],
   );
+});
+
+t.test('a sweep that throws is told and counted, and the next one sweeps', async (t) => {
+  const rig = new Rig();
+  rig.bindings.bind(clientKey('', clientAddress(1)), 'a', 0);
+  const sweep = rig.bindings.sweep.bind(rig.bindings);
+  let sweeps = 0;
+  rig.bindings.sweep = (now, limit) => {
+    if (++sweeps < 3) throw new Error('a broken list');
+    return sweep(now, limit);
+  };
+  rig.now = TTL_MS;
+  t.teardown(sweepBindings(rig.bindings, rig.clock, rig.boundary, 1));
+  await until('the sweep', () => rig.bindings.size === 0);
+  t.equal(rig.boundary.counts().get('bindings'), 2);
+});
+
+t.test('a look at the GeoIP file that throws is told once, and the looks go on', async (t) => {
+  const log = keepingLog();
+  const boundary = new InternalErrors(log, { now: () => 0 });
+  let looks = 0;
+  const watch = new WatchGeoip(
+    {
+      path: 'geo.mmdb',
+      checkForUpdate: () => {
+        looks++;
+        return looks < 4 ? Promise.reject(new Error('a bad pointer')) : Promise.resolve({ kind: 'reloaded' });
+      },
+    },
+    log,
+    boundary,
+  );
+  t.teardown(() => watch.stop());
+  watch.every(1);
+  await until('looks', () => looks > 4);
+  t.same(
+    log.said.slice(0, 3).map(({ message }) => message),
+    [
+      'internal error; everything else goes on',
+      'GeoIP database not reloaded; the one before serves on',
+      'GeoIP database reloaded',
+    ],
+  );
+  t.equal(boundary.counts().get('geoip'), 1);
 });
