@@ -169,7 +169,7 @@ function* rankPage(
     best.offer(candidate);
   }
   yield;
-  return { ranked: best.ascending(), total, behind };
+  return { ranked: yield* best.takeAscending(), total, behind };
 }
 
 function rank({ table, ledger, app, country, preferred, popRegion }: Terms, slot: number): Ranked {

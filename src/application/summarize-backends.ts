@@ -24,10 +24,10 @@ export async function summarizeBackends(
   return inSlices(summarize(views, first), turn);
 }
 
-function* summarize(views: BackendViews, first: number): Generator<void, BackendsSummary> {
+function* summarize(views: BackendViews, limit: number): Generator<void, BackendsSummary> {
   const states = { serving: 0, busy: 0, full: 0, draining: 0, unhealthy: 0, deleted: 0, gone: 0 };
   const busiest = new LeastFew<{ entry: Entry; connections: number; seen: number }>(
-    first,
+    limit,
     (a, b) => b.connections - a.connections || a.seen - b.seen,
   );
   let total = 0;
@@ -36,5 +36,6 @@ function* summarize(views: BackendViews, first: number): Generator<void, Backend
     busiest.offer({ entry, connections: views.connectionsOf(entry), seen: total });
     if (++total % SLICE_ENTRIES === 0) yield;
   }
-  return { total, states, busiest: busiest.ascending().map(({ entry }) => views.view(entry)) };
+  const first = yield* busiest.takeAscending();
+  return { total, states, busiest: first.map(({ entry }) => views.view(entry)) };
 }

@@ -1,3 +1,6 @@
+/** Items that are taken out before the work yields: a fraction of a millisecond. */
+const SLICE_ITEMS = 500;
+
 /**
  * Of all that is offered, the `limit` least: a heap with the greatest of them on top, so that each offer costs O(log limit)
  * and the memory is that of `limit` items, however many are offered.
@@ -24,9 +27,20 @@ export class LeastFew<T> {
     }
   }
 
-  /** Those that were kept, the least first. */
-  ascending(): T[] {
-    return [...this.#heap].sort(this.#compare);
+  /** Takes out those that were kept, the least first, in slices: yields now and then. */
+  *takeAscending(): Generator<void, T[]> {
+    const heap = this.#heap;
+    const items = new Array<T>(heap.length);
+    for (let at = items.length - 1; at >= 0; at--) {
+      items[at] = heap[0]!;
+      const last = heap.pop()!;
+      if (heap.length > 0) {
+        heap[0] = last;
+        this.#siftDown();
+      }
+      if (at % SLICE_ITEMS === SLICE_ITEMS - 1) yield;
+    }
+    return items;
   }
 
   #siftUp(from: number): void {
@@ -44,10 +58,11 @@ export class LeastFew<T> {
     const heap = this.#heap;
     let at = 0;
     for (;;) {
+      const left = 2 * at + 1;
+      const right = left + 1;
       let greatest = at;
-      for (const child of [2 * at + 1, 2 * at + 2]) {
-        if (child < heap.length && this.#compare(heap[child]!, heap[greatest]!) > 0) greatest = child;
-      }
+      if (left < heap.length && this.#compare(heap[left]!, heap[greatest]!) > 0) greatest = left;
+      if (right < heap.length && this.#compare(heap[right]!, heap[greatest]!) > 0) greatest = right;
       if (greatest === at) return;
       this.#swap(at, greatest);
       at = greatest;
