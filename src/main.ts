@@ -73,7 +73,11 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
 
   let droppedMessages = 0;
   let stopping = false;
+  const build = { version: packageJson.version, node: process.version, engine };
   const metrics = new PrometheusMetrics({
+    build,
+    table: () => routing.table,
+    geoipAgeSeconds: () => geo.ageSeconds,
     connections: () => ledger.counts(),
     internalErrors: () => boundary.counts(),
     workers: () => supervisor.health(),
@@ -187,9 +191,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     const ready = () => readiness(routing, listeners, reload.health(), supervisor.health(), stopping);
     const status = {
       identity: {
-        version: packageJson.version,
-        node: process.version,
-        engine,
+        ...build,
         engineReason: why,
         pid: process.pid,
         region: config.popRegion,
@@ -221,10 +223,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
       routes: {
         listeners,
         readiness: ready,
-        metrics: async () => ({
-          contentType: metrics.registry.contentType,
-          chunks: [await metrics.registry.metrics()],
-        }),
+        metrics: () => metrics.scrape(),
         backends: (query, turn) => pageOfBackends(routing, ledger, query, turn),
         status: (busiest, turn) => viewStatus(status, busiest, turn),
         look: async () => ({ ...(await reload.lookNow()), path: await databasePath() }),

@@ -1,9 +1,11 @@
+import { spawnSync } from 'node:child_process';
+import { Histogram, Registry } from 'prom-client';
 import t from 'tap';
 import { PrometheusMetrics, type Readings } from '../../../../src/adapters/outbound/prometheus/prometheus-metrics.ts';
-import { REFUSAL_REASONS } from '../../../../src/domain/entities.ts';
+import { PICK_REASONS, REFUSAL_REASONS } from '../../../../src/domain/entities.ts';
 
 const GAUGES = {
-  connections_active: 3,
+  connections_active: 2,
   bindings: 5,
   routing_version: 7,
   routing_backends: 2,
@@ -12,8 +14,18 @@ const GAUGES = {
   worker_crashes: 4,
 };
 
+/** A routing table of these ids. */
+const table = (...ids: string[]) => ({
+  size: ids.length,
+  idOf: (slot: number) => ids[slot]!,
+  slotOf: (id: string) => ids.indexOf(id),
+});
+
 function setUp(given: Partial<Readings> = {}) {
   const metrics = new PrometheusMetrics({
+    table: () => table('a', 'b'),
+    geoipAgeSeconds: () => 60,
+    build: { version: '1.2.3', node: 'v26.0.0', engine: 'epoll' },
     connections: () => new Map([['a', 2]]),
     workers: () => ({ starting: 1, serving: 2, draining: 3 }),
     internalErrors: () => new Map([['client', 9]]),
@@ -28,21 +40,24 @@ function setUp(given: Partial<Readings> = {}) {
     ...given,
   });
   /** The samples of a scrape, by name and labels as they stand there. */
-  const scrape = async () => {
-    const text = await metrics.registry.metrics();
-    const samples = new Map<string, number>();
-    for (const line of text.split('\n')) {
-      if (line === '' || /^# (?:HELP|TYPE) edgeproxy_[a-z0-9_]+ \S/.test(line)) continue;
-      const sample = /^(edgeproxy_[a-z0-9_]+(?:\{[a-z]+="[^"]*"(?:,[a-z]+="[^"]*")*\})?) (\S+)$/.exec(line);
-      // The library's way to say that it has not measured an event-loop delay yet; Prometheus reads it.
-      if (sample === null || (Number.isNaN(Number(sample[2])) && sample[2] !== 'Nan'))
-        throw new Error(`no line of the format: ${line}`);
-      if (samples.has(sample[1]!)) throw new Error(`twice: ${line}`);
-      samples.set(sample[1]!, Number(sample[2]));
-    }
-    return samples;
-  };
-  return { metrics, scrape };
+  const text = async () => [...(await metrics.scrape()).chunks].join('');
+  const scrape = async () => samplesOf(await text());
+  return { metrics, scrape, text };
+}
+
+/** Fails for a line that is none of the format, and for a sample that is there twice. */
+function samplesOf(text: string): Map<string, number> {
+  const samples = new Map<string, number>();
+  for (const line of text.split('\n')) {
+    if (line === '' || /^# (?:HELP|TYPE) edgeproxy_[a-z0-9_]+ \S/.test(line)) continue;
+    const sample = /^(edgeproxy_[a-z0-9_]+(?:\{[a-z]+="[^"]*"(?:,[a-z]+="[^"]*")*\})?) (\S+)$/.exec(line);
+    // The library's way to say that it has not measured an event-loop delay yet; Prometheus reads it.
+    if (sample === null || (Number.isNaN(Number(sample[2])) && sample[2] !== 'Nan'))
+      throw new Error(`no line of the format: ${line}`);
+    if (samples.has(sample[1]!)) throw new Error(`twice: ${line}`);
+    samples.set(sample[1]!, Number(sample[2]));
+  }
+  return samples;
 }
 
 t.test('what happened is counted, under the documented names', async (t) => {
@@ -53,14 +68,16 @@ t.test('what happened is counted, under the documented names', async (t) => {
   metrics.picked('overflow');
   metrics.connected('a', 0.0007);
   metrics.connected('a', 9);
-  metrics.connectFailed('b');
+  metrics.connectFailed('b', 'ECONNREFUSED');
+  metrics.connectFailed('b', 'ECONNREFUSED');
+  metrics.connectFailed('b', 'ENETUNREACH');
   metrics.closed('finished', 100, 200);
   metrics.closed('worker_died', 1, 2);
   metrics.refused('all_full');
   const samples = await scrape();
   for (const [name, value] of [
     ['edgeproxy_connections_total', 5],
-    ['edgeproxy_connections_active', 3],
+    ['edgeproxy_connections_active', 2],
     ['edgeproxy_bytes_sent_total', 202],
     ['edgeproxy_bytes_received_total', 101],
     ['edgeproxy_picks_total{reason="picked"}', 2],
@@ -71,7 +88,10 @@ t.test('what happened is counted, under the documented names', async (t) => {
     ['edgeproxy_backend_connections_total{backend="a"}', 2],
     ['edgeproxy_backend_connections_active{backend="a"}', 2],
     ['edgeproxy_backend_connections_active{backend="b"}', 0],
-    ['edgeproxy_backend_errors_total{backend="b"}', 1],
+    ['edgeproxy_backend_errors_total{backend="b",code="ECONNREFUSED"}', 2],
+    ['edgeproxy_backend_errors_total{backend="b",code="ENETUNREACH"}', 1],
+    ['edgeproxy_build_info{version="1.2.3",node="v26.0.0",engine="epoll"}', 1],
+    ['edgeproxy_geoip_age_seconds', 60],
     ['edgeproxy_backend_rtt_seconds_bucket{le="0.0005",backend="a"}', 0],
     ['edgeproxy_backend_rtt_seconds_bucket{le="0.001",backend="a"}', 1],
     ['edgeproxy_backend_rtt_seconds_bucket{le="+Inf",backend="a"}', 2],
@@ -107,32 +127,169 @@ t.test('a backend that is no longer connected shows 0', async (t) => {
   t.equal((await scrape()).get('edgeproxy_backend_connections_active{backend="a"}'), 0);
 });
 
-t.test('more backends than a scrape bears share one label', async (t) => {
-  const connections = new Map(Array.from({ length: 1100 }, (_, i) => [`b${i}`, 1]));
-  const { metrics, scrape } = setUp({ connections: () => connections });
-  for (let i = 0; i < 1100; i++) {
-    metrics.connected(`b${i}`, 0.01);
-    metrics.connectFailed(`b${i}`);
-  }
+t.test('whatever may be counted is there from the start, with 0', async (t) => {
+  const { scrape } = setUp({ connections: () => new Map() });
   const samples = await scrape();
-  const of = (name: string) => [...samples].filter(([sample]) => sample.startsWith(`${name}{`));
-  for (const name of ['backend_connections_total', 'backend_errors_total', 'backend_connections_active']) {
-    t.equal(of(`edgeproxy_${name}`).length, 1001, name);
-    t.equal(samples.get(`edgeproxy_${name}{backend="other"}`), 100);
-    t.equal(
-      of(`edgeproxy_${name}`).reduce((sum, [, value]) => sum + value, 0),
-      1100,
-      'nothing is lost',
-    );
-  }
-  t.equal(of('edgeproxy_backend_rtt_seconds_count').length, 1001);
+  for (const name of [
+    'edgeproxy_connections_total',
+    ...PICK_REASONS.map((reason) => `edgeproxy_picks_total{reason="${reason}"}`),
+    ...REFUSAL_REASONS.map((reason) => `edgeproxy_refused_total{reason="${reason}"}`),
+    ...[
+      'finished',
+      'client_reset',
+      'backend_reset',
+      'idle_timeout',
+      'half_close_timeout',
+      'drained',
+      'worker_died',
+    ].map((reason) => `edgeproxy_closed_total{reason="${reason}"}`),
+    'edgeproxy_backend_connections_total{backend="a"}',
+    'edgeproxy_backend_connections_active{backend="b"}',
+    'edgeproxy_backend_errors_total{backend="a",code="ECONNREFUSED"}',
+    'edgeproxy_backend_errors_total{backend="b",code="ETIMEDOUT"}',
+  ])
+    t.equal(samples.get(name), 0, name);
 });
 
-t.test('labels are bounded by what the proxy knows; odd ids are escaped', async (t) => {
-  const { metrics } = setUp({ connections: () => new Map() });
-  for (const reason of REFUSAL_REASONS) metrics.refused(reason);
-  metrics.connectFailed('a"b\\c\nd');
-  const text = await metrics.registry.metrics();
-  t.match(text, 'edgeproxy_backend_errors_total{backend="a\\"b\\\\c\\nd"} 1\n');
-  t.match(metrics.registry.contentType, /^text\/plain/);
+t.test('a GeoIP database that does not say its age has none', async (t) => {
+  const { scrape } = setUp({ geoipAgeSeconds: () => null });
+  t.notOk((await scrape()).has('edgeproxy_geoip_age_seconds'));
 });
+
+const sumOf = (samples: Map<string, number>, name: string) =>
+  [...samples].reduce((sum, [sample, value]) => (sample.startsWith(`${name}{`) ? sum + value : sum), 0);
+const countOf = (samples: Map<string, number>, name: string) =>
+  [...samples.keys()].filter((sample) => sample.startsWith(`${name}{`)).length;
+
+t.test('more backends than a scrape bears share one label', async (t) => {
+  const ids = Array.from({ length: 1100 }, (_, i) => `b${i}`);
+  const { metrics, scrape } = setUp({
+    table: () => table(...ids),
+    connections: () => new Map(ids.map((id) => [id, 1])),
+    gauges: () => ({ ...GAUGES, connections_active: 1100 }),
+  });
+  t.equal(countOf(await scrape(), 'edgeproxy_backend_connections_total'), 1000);
+  for (const id of ids) {
+    metrics.connected(id, 0.01);
+    metrics.connectFailed(id, 'ECONNREFUSED');
+  }
+  const samples = await scrape();
+  for (const [name, label] of [
+    ['edgeproxy_backend_connections_total', 'backend="other"'],
+    ['edgeproxy_backend_errors_total', 'backend="other",code="ECONNREFUSED"'],
+    ['edgeproxy_backend_connections_active', 'backend="other"'],
+  ] as const) {
+    t.equal(samples.get(`${name}{${label}}`), 100, name);
+    t.equal(sumOf(samples, name), 1100, 'nothing is lost');
+  }
+  for (const name of ['connections_total', 'connections_active', 'rtt_seconds_count'])
+    t.equal(countOf(samples, `edgeproxy_backend_${name}`), 1001);
+});
+
+t.test('a large table gives labels to those of its backends that are used', async (t) => {
+  const ids = Array.from({ length: 5000 }, (_, i) => `b${i}`);
+  const { metrics, scrape } = setUp({ table: () => table(...ids), connections: () => new Map([['b7', 2]]) });
+  metrics.connected('b4999', 0.01);
+  const samples = await scrape();
+  t.equal(countOf(samples, 'edgeproxy_backend_connections_total'), 2);
+  t.equal(samples.get('edgeproxy_backend_connections_total{backend="b4999"}'), 1);
+  t.equal(samples.get('edgeproxy_backend_connections_active{backend="b7"}'), 2);
+});
+
+t.test('labels do not fill up with ids that are gone, and nothing that is left ever goes down', async (t) => {
+  let ids: string[] = [];
+  let connections = new Map<string, number>();
+  const { metrics, scrape } = setUp({
+    table: () => table(...ids),
+    connections: () => connections,
+    gauges: () => ({ ...GAUGES, connections_active: [...connections.values()].reduce((sum, held) => sum + held, 0) }),
+  });
+  const name = (id: string) => `edgeproxy_backend_connections_total{backend="${id}"}`;
+  let before = new Map<string, number>();
+  for (let generation = 0; generation < 5; generation++) {
+    ids = Array.from({ length: 900 }, (_, i) => `g${generation}-${i}`);
+    // One of each generation still holds a connection when its row is gone.
+    connections = new Map(Array.from({ length: generation + 1 }, (_, g) => [`g${g}-0`, 1]));
+    for (const id of ids) metrics.connected(id, 0.01);
+    const samples = await scrape();
+    for (let g = 0; g <= generation; g++) t.ok(samples.has(name(`g${g}-0`)), 'it still holds a connection');
+    t.notOk(samples.has(name(`g${generation - 1}-1`)), 'and this one is gone');
+    for (const [sample, value] of before)
+      if (sample.startsWith('edgeproxy_backend_connections_total') && (samples.get(sample) ?? Infinity) < value)
+        t.fail(`${sample} went from ${value} to ${samples.get(sample)}`);
+    before = samples;
+  }
+  const other = before.get(name('other'));
+  await scrape();
+  // Those that were counted as "other" while all labels were taken have their own from now on.
+  metrics.connected('g4-899', 0.01);
+  const after = await scrape();
+  t.equal(after.get(name('other')), other);
+  t.equal(after.get(name('g4-899')), 1);
+  connections = new Map();
+  ids = [];
+  t.same(
+    [...(await scrape()).keys()].filter((sample) => sample.startsWith('edgeproxy_backend_connections_')),
+    [name('other'), 'edgeproxy_backend_connections_active{backend="other"}'].reverse(),
+    'all are free in the end',
+  );
+});
+
+t.test('codes of errors have a bound, whatever the system makes up', async (t) => {
+  const { metrics, scrape } = setUp();
+  for (let i = 0; i < 1000; i++) metrics.connectFailed('a', `E${i}`);
+  const samples = await scrape();
+  t.ok(countOf(samples, 'edgeproxy_backend_errors_total') < 50);
+  t.equal(sumOf(samples, 'edgeproxy_backend_errors_total'), 1000);
+});
+
+t.test('odd ids are escaped', async (t) => {
+  const { metrics, text } = setUp({ table: () => table('a"b\\c\nd') });
+  metrics.connectFailed('a"b\\c\nd', 'ECONNREFUSED');
+  t.match(await text(), 'edgeproxy_backend_errors_total{backend="a\\"b\\\\c\\nd",code="ECONNREFUSED"} 1\n');
+  t.match((await metrics.scrape()).contentType, /^text\/plain; version=0\.0\.4/);
+});
+
+t.test("the histogram reads as prom-client's own", async (t) => {
+  const { metrics, text } = setUp();
+  const reference = new Registry();
+  const histogram = new Histogram({
+    name: 'edgeproxy_backend_rtt_seconds',
+    help: 'Time from the dial to the backend accepting it',
+    labelNames: ['backend'],
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers: [reference],
+  });
+  const ours = async () => {
+    const all = await text();
+    const from = all.indexOf('# HELP edgeproxy_backend_rtt_seconds');
+    return all.slice(from, all.indexOf('# HELP', from + 1));
+  };
+  for (let round = 0; round < 2; round++) {
+    for (const [backend, seconds] of [
+      ['a', 0.0005],
+      ['b', 0.3],
+      ['a', 0.0006],
+      ['a', 9],
+    ] as const) {
+      metrics.connected(backend, seconds);
+      histogram.observe({ backend }, seconds);
+    }
+    t.equal(await ours(), `${await reference.metrics()}\n`.replace(/\n\n$/, '\n'), 'also when it is read again');
+  }
+});
+
+t.test('promtool finds nothing to say', { skip: noPromtool() }, async (t) => {
+  const { metrics, text } = setUp({ table: () => table('a', 'a"b') });
+  metrics.connected('a', 0.01);
+  metrics.connectFailed('a"b', 'ECONNREFUSED');
+  const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
+    input: await text(),
+    encoding: 'utf8',
+  });
+  t.same({ status, said: stdout + stderr }, { status: 0, said: '' });
+});
+
+function noPromtool(): string | false {
+  return spawnSync('promtool', ['--version']).status === 0 ? false : 'there is no promtool here (Debian: prometheus)';
+}
