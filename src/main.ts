@@ -1,6 +1,7 @@
 // Runs in: primary. Its composition root: configuration in, running proxy out.
 import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import packageJson from '../package.json' with { type: 'json' };
 import { chooseEngine } from './adapters/dataplane/choose-engine.ts';
@@ -45,6 +46,10 @@ const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/edgeproxy', 
 
 /** For a reader that does not take the last lines. In ms. */
 const LAST_LINES_MS = 1000;
+/** For killed workers to be gone. In ms. */
+const KILL_MS = 1000;
+/** For what is loading, or being answered, at a stop: it is of no use any more. In ms. */
+const CLOSE_MS = 500;
 
 async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const { log, accessLog } = logs;
@@ -146,13 +151,14 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     if (await logs.end(LAST_LINES_MS)) process.exit(exitCode);
     process.kill(process.pid, 'SIGKILL');
   };
+  let killed = false;
   let admin: AdminServer | null = null;
   const stop = async () => {
     try {
       await supervisor.stop();
       stopSweeping();
       watchGeoip.stop();
-      await Promise.all([reload.stop(), admin?.close()]);
+      await Promise.race([Promise.all([reload.stop(), admin?.close()]), delay(CLOSE_MS)]);
     } catch (error) {
       boundary.failed('signal', error);
     }
@@ -182,8 +188,11 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
       log.warn({ signal, connections: ledger.total }, 'stopping at once');
       // Also for the stop that is under way, which the end of the workers completes.
       exitCode = 1;
-      supervisor.killAll();
-      void leave();
+      const isAgain = killed;
+      killed = true;
+      if (isAgain) void leave();
+      // Their ends give the connections that they cut their records.
+      else void Promise.race([supervisor.killAll(), delay(KILL_MS)]).then(leave);
     },
   });
 
@@ -228,6 +237,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
         status: (busiest, turn) => viewStatus(status, busiest, turn),
         look: async () => ({ ...(await reload.lookNow()), path: await databasePath() }),
         workers: () => supervisor.list(),
+        drains: () => supervisor.drains(),
         explain: (...asked) => explainPick({ service, ...decisions }, ...asked),
         roll: () => supervisor.roll(),
         scale: (count) => supervisor.scale(count),

@@ -116,6 +116,7 @@ function drain(): void {
   setTimeout(() => {
     const reset = serve.cutAll();
     log.warn({ reset }, 'drain deadline: connections reset');
+    tell({ edgeproxy: 'reset', connections: reset });
   }, config.shutdownTimeoutMs);
 }
 

@@ -1,15 +1,12 @@
 // Runs in: primary
-import { type BackoffPolicy, backoffMs } from '../domain/backoff.ts';
+import { RestartBudget } from '../domain/restart-budget.ts';
 import type { Clock } from './ports/clock.ts';
 
-/** A worker that served for so long has started well: crashes before it are no loop. In ms. */
-export const STABLE_MS = 5_000;
-const BACKOFF: BackoffPolicy = { firstMs: 100, capMs: 10_000 };
-
-/** How long to hold back the next start of a worker, by the crashes before it. */
+/** Holds back starts of workers when they die too soon and too often. */
 export class RestartBackoff {
   readonly #clock: Clock;
-  #crashes = 0;
+  readonly #budget = new RestartBudget();
+  #deaths = 0;
   #lastCrash = '';
   #pending: { readonly timer: NodeJS.Timeout; readonly at: number } | null = null;
 
@@ -17,9 +14,14 @@ export class RestartBackoff {
     this.#clock = clock;
   }
 
-  /** Crashes in a row, each soon after its start. */
-  get crashes(): number {
-    return this.#crashes;
+  /** Workers that died without having been asked to, since the start. */
+  get deaths(): number {
+    return this.#deaths;
+  }
+
+  /** Deaths in a row that were too soon or too many. */
+  crashes(workers: number): number {
+    return this.#budget.inARow(this.#clock.now(), workers);
   }
 
   get lastCrash(): string {
@@ -36,20 +38,22 @@ export class RestartBackoff {
     return this.#pending === null ? 0 : Math.max(0, Math.ceil(this.#pending.at - this.#clock.now()));
   }
 
-  /** A worker crashed after it served for `servedMs`. */
-  crashed(what: string, servedMs: number): void {
-    this.#crashes = servedMs >= STABLE_MS ? 1 : this.#crashes + 1;
+  /** One of `workers` died, started at `startedAt` on the clock. */
+  died(what: string, startedAt: number, hasServed: boolean, workers: number): void {
+    this.#deaths++;
     this.#lastCrash = what;
+    this.#budget.died(this.#clock.now(), startedAt, hasServed, workers);
   }
 
-  /** A worker served for STABLE_MS. */
-  stable(): void {
-    this.#crashes = 0;
+  /** A worker came to accept: starts that were held back because none did need not wait on. */
+  cameToServe(workers: number): void {
+    this.#budget.cameToServe();
+    if (this.#budget.delayMs(this.#clock.now(), workers) === 0) this.cancel();
   }
 
   /** Whether a start must wait; then `start` is called when it need not any more. `pending` must be false. */
-  holdBack(start: () => void): boolean {
-    const delay = backoffMs(this.#crashes, BACKOFF);
+  holdBack(workers: number, start: () => void): boolean {
+    const delay = this.#budget.delayMs(this.#clock.now(), workers);
     if (delay === 0) return false;
     const timer = setTimeout(() => {
       this.#pending = null;

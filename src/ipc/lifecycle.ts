@@ -9,6 +9,8 @@ export type WorkerLifecycle =
   | { readonly edgeproxy: 'reopen' }
   /** It was asked by a signal to go. */
   | { readonly edgeproxy: 'retire' }
+  /** Its drain deadline came, and it reset so many connections. */
+  | { readonly edgeproxy: 'reset'; readonly connections: number }
   /** It is about to exit, and why. */
   | { readonly edgeproxy: 'failed'; readonly reason: string }
   /** A record for the log. */
@@ -33,6 +35,7 @@ export function isLifecycleMessage(message: unknown): message is WorkerLifecycle
   if (!isObject(message)) return false;
   if (PLAIN.has(message.edgeproxy)) return true;
   if (message.edgeproxy === 'failed') return typeof message.reason === 'string';
+  if (message.edgeproxy === 'reset') return Number.isSafeInteger(message.connections);
   const level = (LOG_LEVELS as readonly unknown[]).includes(message.level);
   return message.edgeproxy === 'log' && level && typeof message.message === 'string' && isObject(message.fields);
 }

@@ -48,6 +48,7 @@ t.test('what a roll did between two looks', async (t) => {
     incarnation,
     state,
     connections,
+    resetInMs: state === 'draining' ? 1000 : null,
   });
   t.same(describeChanges([worker(1, 'serving')], [worker(1, 'serving', 5)]), []);
   t.same(describeChanges([worker(1, 'serving')], [worker(1, 'serving'), worker(2, 'starting')]), [

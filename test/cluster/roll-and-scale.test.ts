@@ -45,7 +45,7 @@ onEachEngine(t, 'a roll replaces every worker, cuts nobody and refuses nobody', 
     const before = await servingPids(proxy);
     const rolls = proxy.log.filter(({ msg }) => msg === 'roll finished').length;
     if (how === 'SIGUSR2') proxy.signal('SIGUSR2');
-    else t.same(await proxy.post('/api/v1/workers/roll'), { status: 200, body: { replaced: 2 } });
+    else t.match(await proxy.post('/api/v1/workers/roll'), { status: 200, body: { replaced: 2, stopping: false } });
     await until('the roll to finish', () => proxy.log.filter(({ msg }) => msg === 'roll finished').length > rolls);
     const after = await servingPids(proxy);
     t.equal(after.length, 2, `${how}: as many workers as before`);
@@ -95,7 +95,6 @@ t.test('workers are scaled by signal and by API, within bounds', async (t) => {
   t.same(await proxy.post('/api/v1/workers/scale', { count: 1 }), { status: 200, body: { count: 1 } });
   await becomes(1);
   proxy.signal('SIGTTOU');
-  await proxy.logged('scaling workers', ({ to, from }) => to === 1 && from === 1);
   t.match(await proxy.post('/api/v1/workers/scale', { count: 0 }), {
     status: 400,
     body: { error: { code: 'EDGE_ERR_USAGE' } },

@@ -84,6 +84,7 @@ export class ClusterLauncher implements WorkerLauncher {
   #supervise(worker: Worker, incarnation: number, events: WorkerEvents): WorkerProcess {
     const { boundary } = this.#options;
     let reason = '';
+    let reset = 0;
     const kill = (why: string) => {
       reason ||= why;
       worker.process.kill('SIGKILL');
@@ -100,6 +101,7 @@ export class ClusterLauncher implements WorkerLauncher {
       if (message.edgeproxy === 'accepting') events.accepting();
       else if (message.edgeproxy === 'retire') events.retiring();
       else if (message.edgeproxy === 'failed') reason ||= message.reason;
+      else if (message.edgeproxy === 'reset') reset += message.connections;
       else if (message.edgeproxy === 'reopen') this.#sendSockets(worker);
       else
         this.#options.log[message.level](
@@ -110,7 +112,7 @@ export class ClusterLauncher implements WorkerLauncher {
     worker.on('message', boundary.guard('worker', onMessage));
     const onExit = async (code: number | null, signal: string | null) => {
       const cut = await session.processGone(LAST_WORDS_MS);
-      events.exited({ code, signal, reason, cut });
+      events.exited({ code, signal, reason, cut: cut + reset });
     };
     worker.once('exit', boundary.guard('worker', onExit));
     return {

@@ -3,7 +3,7 @@ export interface WorkerExit {
   readonly signal: string | null;
   /** Why we ended it or turned it away ourselves: it was silent, or speaks another protocol. `''`: it ended by itself. */
   readonly reason: string;
-  /** Connections that it still held. They are given back already. */
+  /** Connections that it reset at its drain deadline, or still held; those are given back already. */
   readonly cut: number;
 }
 

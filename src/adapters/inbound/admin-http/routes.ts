@@ -5,7 +5,7 @@ import type { Turn } from '../../../application/in-slices.ts';
 import type { BackendPage, BackendsQuery } from '../../../application/page-backends.ts';
 import type { Readiness } from '../../../application/readiness.ts';
 import type { AskedLook } from '../../../application/reload-routing.ts';
-import type { WorkerView } from '../../../application/supervise-workers.ts';
+import type { DrainView, RollResult, WorkerView } from '../../../application/supervise-workers.ts';
 import { BACKEND_STATES } from '../../../application/view-backends.ts';
 import type { Status } from '../../../application/view-status.ts';
 import type { ClientAddress, Listener } from '../../../domain/entities.ts';
@@ -33,7 +33,8 @@ export interface AdminRoutes {
     query: ExplainQuery,
     turn: Turn,
   ) => Promise<Explanation>;
-  readonly roll: () => Promise<number>;
+  readonly drains: () => DrainView;
+  readonly roll: () => Promise<RollResult>;
   readonly scale: (count: number) => void;
 }
 
@@ -126,7 +127,7 @@ export function addRoutes(
       }),
   );
 
-  add('GET', '/api/v1/workers', 'the worker processes', {}, () => ({ workers: routes.workers() }));
+  add('GET', '/api/v1/workers', 'the worker processes', {}, () => ({ workers: routes.workers(), ...routes.drains() }));
 
   add(
     'GET',
@@ -144,9 +145,7 @@ export function addRoutes(
 
   add('POST', '/api/v1/routing/look', 'looks at the routing database now', {}, () => routes.look());
 
-  add('POST', '/api/v1/workers/roll', 'replaces every worker, one at a time', {}, async () => ({
-    replaced: await routes.roll(),
-  }));
+  add('POST', '/api/v1/workers/roll', 'replaces every worker, one at a time', {}, () => routes.roll());
 
   add(
     'POST',

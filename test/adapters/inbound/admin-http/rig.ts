@@ -64,7 +64,8 @@ export async function openAdmin(
     look: actions.look ?? (async () => ({ version: 1, changed: false, backends: 0, skipped: 0, path: '/routing.db' })),
     workers: () => workersOf(rig),
     explain: (...asked) => explainPick({ service: rig.service, ...rig.decisions }, ...asked),
-    roll: actions.roll ?? (async () => 1),
+    drains: () => ({ drainMs: 30_000, reset: 0 }),
+    roll: async () => ({ replaced: (await actions.roll?.()) ?? 1, draining: 0, resetInMs: 0, stopping: false }),
     scale: actions.scale ?? (() => {}),
   };
   const defects: string[] = [];
@@ -87,7 +88,7 @@ export async function openAdmin(
 }
 
 const workersOf = (rig: Rig): WorkerView[] => [
-  { pid: 7, incarnation: 1, state: 'serving', connections: rig.ledger.heldBy(1) },
+  { pid: 7, incarnation: 1, state: 'serving', connections: rig.ledger.heldBy(1), resetInMs: null },
 ];
 
 function statusSources(rig: Rig): StatusSources {

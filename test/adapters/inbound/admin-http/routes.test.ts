@@ -31,7 +31,9 @@ t.test('backends and workers', async (t) => {
     body: { backends: [{ id: 'a', wg_ip: '10.0.0.9', hard_limit: 1, connections: 1, state: 'full' }] },
   });
   t.same((await ask('/api/v1/workers')).body, {
-    workers: [{ pid: 7, incarnation: 1, state: 'serving', connections: 1 }],
+    workers: [{ pid: 7, incarnation: 1, state: 'serving', connections: 1, resetInMs: null }],
+    drainMs: 30_000,
+    reset: 0,
   });
 });
 
