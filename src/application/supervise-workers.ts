@@ -1,12 +1,14 @@
 // Runs in: primary
 import { EdgeError } from '../errors.ts';
+import { Crew, type Member } from './crew.ts';
 import type { Boundary } from './ports/boundary.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Log } from './ports/log.ts';
-import type { WorkerExit, WorkerLauncher, WorkerProcess } from './ports/worker-launcher.ts';
+import type { WorkerExit, WorkerLauncher } from './ports/worker-launcher.ts';
 import { RestartBackoff } from './restart-backoff.ts';
+import { RollWorkers } from './roll-workers.ts';
 import type { ShareClients } from './share-clients.ts';
-import type { DrainView, RollResult, SupervisorHealth, WorkerState, WorkerView } from './worker-views.ts';
+import type { DrainView, RollResult, SupervisorHealth, WorkerView } from './worker-views.ts';
 
 export type { DrainView, RollResult, SupervisorHealth, WorkerState, WorkerView } from './worker-views.ts';
 
@@ -23,26 +25,6 @@ export interface SupervisorOptions {
   readonly boundary: Boundary;
 }
 
-interface Member {
-  readonly incarnation: number;
-  readonly process: WorkerProcess;
-  /** The roll that was the last one when it was started. */
-  readonly generation: number;
-  readonly startedAt: number;
-  state: WorkerState;
-  hasServed: boolean;
-  /** Somebody is taking its place: it does not count towards the desired number. */
-  leaving: boolean;
-  /** It was asked, from outside, to go, before it had come to serve. */
-  mayRetire: boolean;
-  /** Whose place it takes, until it accepts. */
-  replaces: Member | null;
-  deadline: NodeJS.Timeout | null;
-  /** While it drains: when it resets what is left, on the clock. */
-  resetAt: number;
-  settleStart: (outcome: boolean | EdgeError) => void;
-}
-
 /** Loading the code takes a fraction of a second; a start that takes so long hangs. In ms. */
 const START_TIMEOUT_MS = 30_000;
 /** What a draining worker gets beyond its deadline for its last reports. In ms. */
@@ -56,12 +38,11 @@ const UNSTARTED_DRAIN_MS = 1_000;
  */
 export class WorkerSupervisor {
   readonly #options: SupervisorOptions;
-  readonly #members = new Set<Member>();
+  readonly #crew: Crew;
   readonly #backoff: RestartBackoff;
+  readonly #roll: RollWorkers;
   #desired: number;
   #incarnations = 0;
-  #generation = 0;
-  #rolling = false;
   #reset = 0;
   #stopping = false;
   #whenGone: () => void = () => {};
@@ -73,6 +54,15 @@ export class WorkerSupervisor {
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.#desired = options.workers;
+    this.#crew = new Crew(options.heldBy);
+    this.#roll = new RollWorkers({
+      crew: this.#crew,
+      log: options.log,
+      list: () => this.list(),
+      drains: () => this.drains(),
+      replace: (member) => this.#replace(member),
+      isStopping: () => this.#stopping,
+    });
     this.#backoff = new RestartBackoff(options.clock);
   }
 
@@ -86,14 +76,7 @@ export class WorkerSupervisor {
   }
 
   list(): WorkerView[] {
-    const now = this.#options.clock.now();
-    return [...this.#members].map(({ process, incarnation, state, resetAt }) => ({
-      pid: process.pid,
-      incarnation,
-      state,
-      connections: this.#options.heldBy(incarnation),
-      resetInMs: state === 'draining' ? Math.max(0, Math.ceil(resetAt - now)) : null,
-    }));
+    return this.#crew.list(this.#options.clock.now());
   }
 
   drains(): DrainView {
@@ -101,12 +84,11 @@ export class WorkerSupervisor {
   }
 
   health(): SupervisorHealth {
-    const count = (state: WorkerState) => [...this.#members].filter((member) => member.state === state).length;
     return {
       desired: this.#desired,
-      serving: count('serving'),
-      starting: count('starting'),
-      draining: count('draining'),
+      serving: this.#crew.count('serving'),
+      starting: this.#crew.count('starting'),
+      draining: this.#crew.count('draining'),
       crashes: this.#backoff.crashes(this.#desired),
       restartInMs: this.#backoff.restartInMs,
       lastCrash: this.#backoff.lastCrash,
@@ -118,37 +100,9 @@ export class WorkerSupervisor {
     return this.#backoff.deaths;
   }
 
-  /**
-   * Replaces every worker that was started before it, one at a time, each after its successor accepts. Resolves when none
-   * is left that does not drain; scaling meanwhile changes how many there are, and a stop ends it early.
-   * @throws EDGE_ERR_BUSY while a roll or a stop is under way
-   * @throws EDGE_ERR_WORKER_START when a successor fails: the workers that were not replaced yet serve on
-   */
-  async roll(): Promise<RollResult> {
-    if (this.#stopping) throw new EdgeError('EDGE_ERR_BUSY', 'the proxy is stopping');
-    if (this.#rolling) throw new EdgeError('EDGE_ERR_BUSY', 'a roll is under way; wait for it to end');
-    this.#rolling = true;
-    this.#generation++;
-    const workers = this.#active().length;
-    const connections = this.list().reduce((sum, worker) => sum + worker.connections, 0);
-    this.#options.log.info({ workers, connections, ...this.drains() }, 'roll started');
-    try {
-      let replaced = 0;
-      for (let old = this.#nextOld(); old !== undefined; old = this.#nextOld()) {
-        if (await this.#replace(old)) replaced++;
-      }
-      const draining = this.list().filter((worker) => worker.resetInMs !== null && worker.connections > 0);
-      const result: RollResult = {
-        replaced,
-        draining: draining.reduce((sum, worker) => sum + worker.connections, 0),
-        resetInMs: Math.max(0, ...draining.map(({ resetInMs }) => resetInMs!)),
-        stopping: this.#stopping,
-      };
-      this.#options.log.info({ ...result }, 'roll finished');
-      return result;
-    } finally {
-      this.#rolling = false;
-    }
+  /** See `RollWorkers`. */
+  roll(): Promise<RollResult> {
+    return this.#roll.run();
   }
 
   /** Sets the desired number of workers: missing ones start, surplus ones drain, those that do not accept yet and then the least busy first. */
@@ -169,31 +123,22 @@ export class WorkerSupervisor {
   stop(): Promise<void> {
     this.#stopping = true;
     this.#backoff.cancel();
-    for (const member of this.#members) this.#drain(member);
-    if (this.#members.size === 0) this.#whenGone();
+    for (const member of this.#crew) this.#drain(member);
+    if (this.#crew.size === 0) this.#whenGone();
     return this.#gone;
   }
 
   /** Ends every worker at once; resolves when none is left. */
   killAll(): Promise<void> {
     const gone = this.stop();
-    for (const member of this.#members) member.process.kill('stopped at once');
+    for (const member of this.#crew) member.process.kill('stopped at once');
     return gone;
-  }
-
-  #active(): Member[] {
-    return [...this.#members].filter((member) => !member.leaving && member.state !== 'draining');
-  }
-
-  /** The next one that a roll has to replace; one that leaves is being replaced. */
-  #nextOld(): Member | undefined {
-    return this.#active().find(({ generation }) => generation < this.#generation);
   }
 
   #reconcile(): void {
     if (this.#stopping) return;
-    while (this.#active().length > this.#desired) this.#drain(this.#mostDispensable());
-    const missing = this.#desired - this.#active().length;
+    while (this.#crew.active().length > this.#desired) this.#drain(this.#crew.mostDispensable(this.#roll.isRolling)!);
+    const missing = this.#desired - this.#crew.active().length;
     if (missing === 0) this.#backoff.cancel();
     if (missing === 0 || this.#backoff.pending) return;
     const start = () => {
@@ -203,20 +148,6 @@ export class WorkerSupervisor {
     };
     if (this.#backoff.holdBack(this.#desired, this.#options.boundary.guard('worker', start))) return;
     for (let i = 0; i < missing; i++) this.#launch(null);
-  }
-
-  /**
-   * Those that serve nobody yet go first, for what stays accepts already; then the least busy. While they are rolled, the
-   * ones that the roll would replace go before all: behind each successor that starts, its predecessor serves.
-   */
-  #mostDispensable(): Member {
-    const rank = ({ generation, state, incarnation }: Member) => [
-      this.#rolling ? generation : 0,
-      Number(state === 'serving'),
-      this.#options.heldBy(incarnation),
-    ];
-    const [first] = this.#active().sort((a, b) => compare(rank(a), rank(b)));
-    return first!;
   }
 
   /** Starts a successor and, once it accepts, drains `member`. `false`: it came to nothing, as fewer workers are wanted. */
@@ -246,7 +177,7 @@ export class WorkerSupervisor {
     const member: Member = {
       incarnation,
       process,
-      generation: this.#generation,
+      generation: this.#roll.generation,
       startedAt: this.#options.clock.now(),
       state: 'starting',
       hasServed: false,
@@ -258,14 +189,14 @@ export class WorkerSupervisor {
       settleStart,
     };
     this.#within(member, START_TIMEOUT_MS, () => process.kill(`did not accept within ${START_TIMEOUT_MS} ms`));
-    this.#members.add(member);
+    this.#crew.add(member);
     this.#options.log.debug({ incarnation, worker: process.pid }, 'worker starting');
     return accepted;
   }
 
   #accepting(member: Member): void {
     // Its last words may come after its end.
-    if (member.hasServed || !this.#members.has(member)) return;
+    if (member.hasServed || !this.#crew.has(member)) return;
     member.hasServed = true;
     if (member.state === 'draining') {
       // It had come to accept before it heard that it need not: whom it took has the time that everybody has.
@@ -285,8 +216,7 @@ export class WorkerSupervisor {
   }
 
   #announceServing(): void {
-    const serving = [...this.#members].filter(({ state }) => state === 'serving').length;
-    if (serving < this.#desired) return;
+    if (this.#crew.count('serving') < this.#desired) return;
     this.#whenServing?.();
     this.#whenServing = null;
   }
@@ -308,7 +238,7 @@ export class WorkerSupervisor {
   }
 
   #drain(member: Member): void {
-    if (member.state === 'draining' || !this.#members.has(member)) return;
+    if (member.state === 'draining' || !this.#crew.has(member)) return;
     member.state = 'draining';
     this.#options.shares.leave(member.incarnation);
     this.#withdraw(member, false);
@@ -346,7 +276,7 @@ export class WorkerSupervisor {
 
   #exited(member: Member, exit: WorkerExit): void {
     clearTimeout(member.deadline!);
-    this.#members.delete(member);
+    this.#crew.delete(member);
     this.#options.shares.leave(member.incarnation);
     const { incarnation, process, state } = member;
     const { code, signal, cut } = exit;
@@ -363,13 +293,8 @@ export class WorkerSupervisor {
       if (state === 'draining' && code === 0) this.#options.log.info(fields, 'worker drained');
       else this.#options.log.warn(fields, state === 'draining' ? 'worker ended while draining' : 'worker died');
     } finally {
-      if (this.#stopping && this.#members.size === 0) this.#whenGone();
+      if (this.#stopping && this.#crew.size === 0) this.#whenGone();
       else this.#reconcile();
     }
   }
-}
-
-function compare(a: readonly number[], b: readonly number[]): number {
-  for (const [i, value] of a.entries()) if (value !== b[i]) return value - b[i]!;
-  return 0;
 }
