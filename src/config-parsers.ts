@@ -68,6 +68,17 @@ export function parseToken(text: string): string | null | undefined {
   return text.length >= 16 && /^[\x21-\x7e]+$/.test(text) ? text : undefined;
 }
 
+/** What of the admin API may be open to those without the token. */
+const OPENABLE = ['healthz', 'readyz', 'metrics'] as const;
+export type Openable = (typeof OPENABLE)[number];
+
+export function parseOpen(text: string): Openable[] | undefined {
+  if (text.trim() === '') return [];
+  const words = text.split(',').map((word) => OPENABLE.find((openable) => openable === word.trim()));
+  const known = words.filter((word) => word !== undefined);
+  return known.length === words.length ? [...new Set(known)] : undefined;
+}
+
 export function parseListeners(text: string): Listener[] | undefined {
   const listeners = text.split(',').map(parseListener);
   const complete = listeners.filter((listener) => listener !== undefined);

@@ -2,8 +2,10 @@ import {
   type AdminAddress,
   integer,
   isPrivate,
+  type Openable,
   parseAdmin,
   parseListeners,
+  parseOpen,
   parsePath,
   parseSwitch,
   parseToken,
@@ -35,6 +37,8 @@ export interface Config {
   readonly admin: AdminAddress | null;
   /** `null`: no token is asked for. */
   readonly adminToken: string | null;
+  /** What may be read without the token. */
+  readonly adminOpen: readonly Openable[];
   readonly connectTimeoutMs: number;
   readonly connectAttempts: number;
   readonly idleTimeoutMs: number;
@@ -96,6 +100,12 @@ export const VARIABLES = {
     'at least 16 characters without blanks',
     'bearer token of the admin API; required when it is not on loopback',
     parseToken,
+  ),
+  EDGEPROXY_ADMIN_OPEN: variable(
+    '',
+    '`healthz`, `readyz`, `metrics`, comma-separated, or nothing',
+    'what of the admin API may be read without the token',
+    parseOpen,
   ),
   EDGEPROXY_CONNECT_TIMEOUT_MS: integer('5000', 1, 600_000, 'time for one dial of one backend'),
   EDGEPROXY_CONNECT_ATTEMPTS: integer('3', 1, 16, 'different backends tried for one client'),
@@ -205,6 +215,7 @@ function toConfig(values: Values): Config {
     engine: values.EDGEPROXY_ENGINE!,
     admin: values.EDGEPROXY_ADMIN_ADDR,
     adminToken: values.EDGEPROXY_ADMIN_TOKEN,
+    adminOpen: values.EDGEPROXY_ADMIN_OPEN!,
     connectTimeoutMs: values.EDGEPROXY_CONNECT_TIMEOUT_MS!,
     connectAttempts: values.EDGEPROXY_CONNECT_ATTEMPTS!,
     idleTimeoutMs: values.EDGEPROXY_IDLE_TIMEOUT_SECS!,

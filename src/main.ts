@@ -228,6 +228,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     admin = await openAdminServer({
       address: config.admin,
       token: config.adminToken,
+      open: config.adminOpen.map((name) => `/${name}`),
       onDefect: (error) => boundary.failed('admin', error),
       routes: {
         listeners,

@@ -38,6 +38,7 @@ t.test('unset means the default', async (t) => {
     engine: 'auto',
     admin: { kind: 'tcp', host: '127.0.0.1', port: 8081 },
     adminToken: null,
+    adminOpen: [],
     connectTimeoutMs: 5000,
     connectAttempts: 3,
     idleTimeoutMs: 3_600_000,
@@ -149,6 +150,14 @@ const TABLE: Readonly<
       [TOKEN, { adminToken: TOKEN }],
     ],
     bad: ['short', 'fifteen-chars-x', 'with a blank in it', 'sixteen-chars-\u00fc\u00fc', 'line\nbreak-in-the-token'],
+  },
+  EDGEPROXY_ADMIN_OPEN: {
+    good: [
+      ['', { adminOpen: [] }],
+      ['healthz', { adminOpen: ['healthz'] }],
+      [' metrics , readyz,metrics', { adminOpen: ['metrics', 'readyz'] }],
+    ],
+    bad: ['/healthz', 'healthz,', 'all', 'Healthz', 'healthz readyz'],
   },
   EDGEPROXY_CONNECT_TIMEOUT_MS: integer('connectTimeoutMs', 1, 600_000),
   EDGEPROXY_CONNECT_ATTEMPTS: integer('connectAttempts', 1, 16),

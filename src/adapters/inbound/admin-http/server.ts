@@ -16,6 +16,8 @@ export interface AdminServerOptions {
     | { readonly kind: 'unix'; readonly path: string };
   /** `null`: none is asked for. */
   readonly token: string | null;
+  /** Paths that may be read without it, `/healthz`. Default: none. */
+  readonly open?: readonly string[];
   readonly routes: AdminRoutes;
   /** Told of what was thrown and is no answer of ours: the request got a 500, or there was none. */
   readonly onDefect: (error: Error) => void;
@@ -72,9 +74,12 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
   // Such as a connection that could not be accepted for want of a descriptor.
   app.server.on('error', onDefect);
   app.addHook('onRequest', refuseForeignPages);
-  if (token !== null) app.addHook('onRequest', requireToken(token));
+  if (token !== null) app.addHook('onRequest', requireToken(token, options.open ?? []));
   else if (address.kind === 'tcp') app.addHook('onRequest', refuseForeignNames);
-  app.addHook('onRequest', async ({ raw }) => connections.prove(raw.socket));
+  app.addHook('onRequest', async ({ raw, headers }) => {
+    // Whoever asks for what is open to all has proved nothing.
+    if (token === null || headers.authorization !== undefined) connections.prove(raw.socket);
+  });
   app.addHook('onSend', async ({ raw }) => connections.answering(raw.socket));
   app.setErrorHandler(answerError(onDefect));
   app.removeContentTypeParser('text/plain');
@@ -100,7 +105,7 @@ function answerUnknown(
   reply: FastifyReply,
   methods: ReadonlyMap<string, readonly string[]>,
 ): void {
-  const [path = ''] = request.url.split('?', 1);
+  const path = pathOf(request);
   const known = methods.get(path);
   if (known === undefined) {
     void answer(reply, 404, 'EDGE_ERR_USAGE', `there is no ${path.slice(0, 200)}; GET / names what there is`);
@@ -178,10 +183,17 @@ async function refuseForeignNames(request: FastifyRequest, reply: FastifyReply):
     await answer(reply, 403, 'EDGE_ERR_USAGE', 'without EDGEPROXY_ADMIN_TOKEN the host is an IP address or localhost');
 }
 
-function requireToken(token: string): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
+/** `open`: paths that may be read without it; one that is given must be right there, too. */
+function requireToken(
+  token: string,
+  open: readonly string[],
+): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
   const wanted = Buffer.from(`Bearer ${token}`);
   return async (request, reply) => {
-    const given = Buffer.from(request.headers.authorization ?? '');
+    const { authorization } = request.headers;
+    const reads = request.method === 'GET' || request.method === 'HEAD';
+    if (authorization === undefined && reads && open.includes(pathOf(request))) return;
+    const given = Buffer.from(authorization ?? '');
     if (given.length === wanted.length && timingSafeEqual(given, wanted)) return;
     reply.header('www-authenticate', 'Bearer');
     await answer(reply, 401, 'EDGE_ERR_USAGE', 'this needs the header "authorization: Bearer <EDGEPROXY_ADMIN_TOKEN>"');
@@ -198,6 +210,10 @@ function answerError(onDefect: (error: Error) => void) {
     if (status >= 500) onDefect(error);
     void answer(reply, status, status < 500 ? 'EDGE_ERR_USAGE' : 'EDGE_ERR_INTERNAL', error.message);
   };
+}
+
+function pathOf({ url }: FastifyRequest): string {
+  return url.split('?', 1)[0] ?? '';
 }
 
 function answer(reply: FastifyReply, status: number, code: ErrorCode, message: string): FastifyReply {

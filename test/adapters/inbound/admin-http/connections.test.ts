@@ -146,6 +146,25 @@ t.test('one whose request was let through keeps its place while silent ones come
   t.match(await ask(), /^HTTP\/1\.1 200 /);
 });
 
+t.test('one who reads what is open to all has proved nothing', async (t) => {
+  const { server, where } = await openAdmin(t, {
+    token: TOKEN,
+    open: ['/healthz'],
+    deadlines: LONG,
+    places: { all: 4, local: 2 },
+  });
+  const proven = await connect(t, where);
+  proven.write(request('/healthz', `authorization: Bearer ${TOKEN}\r\n`));
+  await once(proven, 'data');
+  for (let i = 0; i < 10; i++) {
+    const open = await connect(t, where);
+    open.write(request('/healthz'));
+    t.match(String((await once(open, 'data'))[0]), /^HTTP\/1\.1 200 /);
+  }
+  t.ok(server.connections <= 4);
+  t.ok(proven.readable);
+});
+
 t.test('peers of other hosts do not take the last places', async (t) => {
   const FAR = '127.0.0.9';
   const isLocal = ({ remoteAddress }: net.Socket) => remoteAddress !== FAR;

@@ -43,6 +43,7 @@ export async function openAdmin(
   given: {
     rig?: Rig;
     token?: string | null;
+    open?: readonly string[];
     actions?: Partial<Actions>;
     address?: { kind: 'unix'; path: string };
     metrics?: () => Iterable<string>;
@@ -72,6 +73,7 @@ export async function openAdmin(
   const server = await openAdminServer({
     address,
     token,
+    open: given.open ?? [],
     routes,
     onDefect: (error) => defects.push(error.message),
     deadlines: given.deadlines ?? {},

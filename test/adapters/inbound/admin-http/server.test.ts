@@ -99,6 +99,27 @@ t.test('where a token is asked for, everything needs it', async (t) => {
   t.equal((await ask('/healthz', { headers: { authorization, host: 'pop7.example.com' } })).status, 200, 'by any name');
 });
 
+t.test('what is open may be read without the token, and nothing else', async (t) => {
+  const { ask } = await openAdmin(t, { token: TOKEN, open: ['/healthz', '/metrics'] });
+  const status = async (path: string, method = 'GET', headers = {}) => (await ask(path, { method, headers })).status;
+  t.equal(await status('/healthz'), 200);
+  t.equal(await status('/healthz', 'HEAD'), 200);
+  t.equal(await status('/metrics'), 200);
+  t.equal(await status('/healthz?x=1'), 400);
+  t.equal(await status('/healthz', 'POST'), 401);
+  t.equal(await status('/readyz'), 401);
+  t.equal(await status('/'), 401);
+  t.equal(await status('/healthz/'), 401);
+  t.equal(await status('/api/v1/workers?/healthz'), 401);
+  t.equal(await status('//healthz'), 401);
+  t.equal(
+    await status('/healthz', 'GET', { authorization: 'Bearer another-token-altogether' }),
+    401,
+    'a wrong one is told',
+  );
+  t.equal(await status('/healthz', 'GET', { authorization: `Bearer ${TOKEN}` }), 200);
+});
+
 t.test('web pages of others are refused, whatever they ask for', async (t) => {
   const rolls: number[] = [];
   const { ask, server } = await openAdmin(t, { actions: { roll: async () => rolls.push(1) } });
