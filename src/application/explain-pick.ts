@@ -87,6 +87,7 @@ interface Ranked {
   readonly excluded: ExclusionReason | null;
 }
 
+type Writable<T> = { -readonly [Name in keyof T]: T[Name] };
 type Rank = Pick<Ranked, 'id' | 'tier' | 'load'> & { readonly excluded: unknown };
 
 /** What the terms of the candidates are made of, for one client. */
@@ -159,25 +160,31 @@ function* rankPage(
   const best = new LeastFew<Ranked>(query.limit, compareRanks);
   let total = 0;
   let behind = 0;
+  // One for all: of 100,000 few are kept, and the others would be garbage.
+  const candidate: Writable<Ranked> = { slot: 0, id: '', connections: 0, tier: 0, load: null, excluded: null };
   for (let slot = 0; slot < table.size; slot++) {
     if (slot % SLICE_ENTRIES === SLICE_ENTRIES - 1) yield;
     if (!fits(table.backend(slot), query)) continue;
     total++;
-    const candidate = rank(terms, slot);
+    rank(terms, slot, candidate);
     if (after !== null && compareRanks(candidate, after) <= 0) continue;
     behind++;
-    best.offer(candidate);
+    if (best.takes(candidate)) best.offer({ ...candidate });
   }
   yield;
   return { ranked: yield* best.takeAscending(), total, behind };
 }
 
-function rank({ table, ledger, app, country, preferred, popRegion }: Terms, slot: number): Ranked {
+function rank(terms: Terms, slot: number, into: Writable<Ranked>): void {
+  const { table, ledger, app, country, preferred, popRegion } = terms;
   const backend = table.backend(slot);
   const connections = ledger.connections(backend.id);
-  const load = backend.weight === 0 ? null : loadTerm(connections, backend);
-  const tier = tierOf(backend, country, preferred, popRegion);
-  return { slot, id: backend.id, connections, tier, load, excluded: exclusion(backend, app, connections, []) };
+  into.slot = slot;
+  into.id = backend.id;
+  into.connections = connections;
+  into.tier = tierOf(backend, country, preferred, popRegion);
+  into.load = backend.weight === 0 ? null : loadTerm(connections, backend);
+  into.excluded = exclusion(backend, app, connections, []);
 }
 
 function compareRanks(a: Rank, b: Rank): number {

@@ -16,12 +16,19 @@ export class LeastFew<T> {
     this.#compare = compare;
   }
 
+  /** Whether an offer of it would be kept, for whoever can tell before the item is made. */
+  takes(item: T): boolean {
+    const heap = this.#heap;
+    return heap.length < this.#limit || (this.#limit > 0 && this.#compare(item, heap[0]!) < 0);
+  }
+
   offer(item: T): void {
     const heap = this.#heap;
+    if (!this.takes(item)) return;
     if (heap.length < this.#limit) {
       heap.push(item);
       this.#siftUp(heap.length - 1);
-    } else if (this.#limit > 0 && this.#compare(item, heap[0]!) < 0) {
+    } else {
       heap[0] = item;
       this.#siftDown();
     }

@@ -26,8 +26,8 @@ const ACTIVE = 'edgeproxy_backend_connections_active';
 const RTT = 'edgeproxy_backend_rtt_seconds';
 const RTT_BUCKET_STARTS = [...RTT_BUCKETS, '+Inf'].map((le) => `${RTT}_bucket{le="${le}",backend="`);
 
-/** Series that are written before the text is handed on: some 100 kB, a fraction of a millisecond. */
-const CHUNK_SERIES = 50;
+/** Series that are written before the text is handed on: some 30 kB, a fraction of a millisecond. */
+const CHUNK_SERIES = 25;
 
 /** What is known of one backend, or of those that share a label. */
 interface Series {
