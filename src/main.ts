@@ -10,7 +10,8 @@ import { type AdminServer, openAdminServer } from './adapters/inbound/admin-http
 import { wireSignals } from './adapters/inbound/signals.ts';
 import { WorkerSession } from './adapters/inbound/worker-session.ts';
 import { ClusterLauncher } from './adapters/outbound/cluster-launcher.ts';
-import { bindListeners } from './adapters/outbound/listening-sockets.ts';
+import { descriptorLimit, requireDescriptors } from './adapters/outbound/descriptor-limit.ts';
+import { claimAddresses } from './adapters/outbound/listening-sockets/claim-addresses.ts';
 import { type Logs, openLogs } from './adapters/outbound/log/pino-log.ts';
 import { bundledGeoipPath } from './adapters/outbound/maxmind/bundled.ts';
 import { MaxmindGeoResolver } from './adapters/outbound/maxmind/maxmind-geo-resolver.ts';
@@ -59,8 +60,9 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const geo = await MaxmindGeoResolver.open(config.geoipPath ?? bundledGeoipPath(), (problem) => {
     log.warn({ reason: problem }, 'GeoIP database damaged');
   });
+  requireDescriptors(descriptorLimit(), config.listeners.length);
+  const sockets = claimAddresses(config);
   ensureDatabase(config.dbPath);
-  const sockets = bindListeners(config.listeners);
   const listeners = sockets.map(({ listener }) => listener);
   const adminEndpoints = config.admin?.kind === 'tcp' ? [config.admin] : [];
 

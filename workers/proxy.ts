@@ -72,6 +72,8 @@ process.on('message', (message: unknown, handle: unknown) => {
     (handle as TcpHandle).close();
     return;
   }
+  // They come one by one, each when the one before was received: a thousand take a while.
+  reopening?.refresh();
   listening.push(serve.dataPlane.listen(handle as never, message.listener));
   if (!message.last) return;
   Promise.all(listening).then(accepting, notAccepting);
@@ -81,7 +83,7 @@ process.on('message', (message: unknown, handle: unknown) => {
 let hasAccepted = false;
 /** Also when it comes to accept again. */
 function accepting(): void {
-  clearTimeout(reopening);
+  stopReopening();
   tell({ edgeproxy: 'accepting' });
   // Node would write it at exit, which a worker that is killed never comes to; its successor starts twice as fast.
   if (!hasAccepted) flushCompileCache();
@@ -105,9 +107,14 @@ function reopen(): void {
   }, REOPEN_MS);
 }
 
+function stopReopening(): void {
+  clearTimeout(reopening);
+  reopening = undefined;
+}
+
 function drain(): void {
   draining = true;
-  clearTimeout(reopening);
+  stopReopening();
   serve.dataPlane.stopAccepting();
   if (serve.size === 0) {
     leave();

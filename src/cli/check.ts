@@ -5,6 +5,7 @@ import { loadAddon } from '../adapters/dataplane/epoll/load-addon.ts';
 import { readConfig, unknownVariables, VARIABLES, type VariableName } from '../config.ts';
 import { EdgeError } from '../errors.ts';
 import { addJsonOption, type CommonOptions } from './arguments.ts';
+import { checkAddresses, describeAddresses } from './check-addresses.ts';
 import { checkDatabase, describeDatabase } from './check-database.ts';
 import { checkGeoip, describeGeoip } from './check-geoip.ts';
 import { type Block, count, remark, show } from './output.ts';
@@ -13,17 +14,19 @@ import type { Environment } from './settings.ts';
 export function addCheck(program: Command): void {
   const command = program
     .command('check')
-    .summary('validate configuration, routing database and GeoIP database')
+    .summary('validate configuration, addresses, routing database and GeoIP database')
     .description(
-      'Validate the configuration in the environment, the routing database and the GeoIP database, as a start would. ' +
-        'Starts nothing, and changes nothing.',
+      'Validate the configuration in the environment, the addresses to listen on, the routing database and the GeoIP ' +
+        'database, as a start by this user would. Starts nothing, and changes nothing.',
     )
     .action((options: CommonOptions) => check(process.env, options.json ?? false));
   addJsonOption(command).addHelpText(
     'after',
     `
-Exits with 0 when every variable is valid and the databases can be read; with 2 when a variable is wrong, with 4 when a
-database cannot be read. Warnings, skipped rows and a routing database that does not exist yet do not change that.
+Exits with 0 when every variable is valid, the addresses can be had and the databases can be read; with 2 when a variable
+is wrong, with 3 when an address cannot be had, with 4 when a database cannot be read. Warnings, skipped rows and a routing
+database that does not exist yet do not change that. Beside the running proxy, the addresses that it has are no failure: it
+is told by its routing database, on Linux, to its own user and root. Those of any other process are, and who has them is said.
 
 Variables and their defaults:
 ${describeVariables()}
@@ -48,14 +51,16 @@ async function check(env: Environment, json: boolean): Promise<void> {
   });
   chooseEngine(config.engine, loadAddon);
   const variables = (Object.keys(VARIABLES) as VariableName[]).map((name) => effective(env, name));
+  const addresses = checkAddresses(config);
   const database = await checkDatabase(config);
   const geoip = await checkGeoip(config.geoipPath);
-  const errors = [database.error, geoip.error].filter((error) => error !== null);
+  const errors = [addresses.error, database.error, geoip.error].filter((error) => error !== null);
   const warnings = [...unknown.map(unknownWarning), ...database.warnings];
 
   const value = {
     ok: errors.length === 0,
     variables,
+    addresses: withPlainError(addresses),
     database: withPlainError(database),
     geoip: withPlainError(geoip),
     unknown_variables: unknown,
@@ -63,6 +68,7 @@ async function check(env: Environment, json: boolean): Promise<void> {
   show(json, value, () => [
     variablesTable(env, variables, config.workers),
     '',
+    ...describeAddresses(addresses),
     ...describeDatabase(database),
     ...describeGeoip(geoip),
     ...warnings.map((warning) => `warning: ${warning}`),

@@ -4,17 +4,22 @@ import Database from 'better-sqlite3';
 import t from 'tap';
 import { VARIABLES } from '../../src/config.ts';
 import { WriterProcess } from '../adapters/outbound/sqlite/writer-process.ts';
+import { freePort } from '../fixtures/bind-socket.ts';
 import { writeRoutingDb } from '../fixtures/routing-db.ts';
 import { runCli } from './run-cli.ts';
 
+/** Addresses that are free whatever else runs here. */
+const FREE = { EDGEPROXY_LISTEN_ADDR: '127.0.0.1:0', EDGEPROXY_ADMIN_ADDR: '127.0.0.1:0' };
 const TOKEN = 'a-secret-of-the-operator';
 
 t.test('the defaults, in an empty directory', async (t) => {
   const cwd = t.testdir();
-  const { code, stdout, stderr } = await runCli(['check'], { cwd });
+  const { code, stdout, stderr } = await runCli(['check'], { cwd, env: FREE });
   t.equal(code, 0);
   t.equal(stderr, '');
-  t.match(stdout, /^VARIABLE +VALUE +SOURCE\nEDGEPROXY_LISTEN_ADDR +0\.0\.0\.0:8080 +default\n/);
+  t.match(stdout, /^VARIABLE +VALUE +SOURCE\nEDGEPROXY_LISTEN_ADDR +127\.0\.0\.1:0 +set\n/);
+  t.match(stdout, /^EDGEPROXY_DB_PATH +routing\.db +default$/m);
+  t.match(stdout, /^addresses: free$/m);
   for (const name of Object.keys(VARIABLES)) t.match(stdout, new RegExp(`^${name} `, 'm'), name);
   t.match(stdout, /routing database routing\.db: does not exist yet; the start creates it/);
   t.match(stdout, /GeoIP database \(bundled\): readable\nok\n$/);
@@ -22,7 +27,7 @@ t.test('the defaults, in an empty directory', async (t) => {
 });
 
 t.test('what is set is shown, and a token is not', async (t) => {
-  const env = { EDGEPROXY_REGION: 'eu', EDGEPROXY_ADMIN_TOKEN: TOKEN, EDGEPROXY_REGOIN: 'us', DEBUG: '' };
+  const env = { ...FREE, EDGEPROXY_REGION: 'eu', EDGEPROXY_ADMIN_TOKEN: TOKEN, EDGEPROXY_REGOIN: 'us', DEBUG: '' };
   const { code, stdout } = await runCli(['check'], { cwd: t.testdir(), env });
   t.equal(code, 0);
   t.match(stdout, /^EDGEPROXY_REGION +eu +set$/m);
@@ -77,37 +82,41 @@ t.test('a writer that died in its commit: what to do, and not to grant rights', 
   const writer = new WriterProcess(t, path);
   await writer.exec('PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN; DELETE FROM backends');
   await writer.end();
-  const { code, stdout, stderr } = await runCli(['check'], { cwd });
+  const { code, stdout, stderr } = await runCli(['check'], { cwd, env: FREE });
   t.equal(code, 4);
   t.match(stdout, /routing database routing\.db: NOT READABLE/);
   t.match(stderr, /a program died in it\. Open .*routing\.db "PRAGMA user_version", or edgeproxy backends list/);
   t.notMatch(stderr, /the right to/);
   // And that helps.
   t.equal((await runCli(['backends', 'list'], { cwd })).code, 0);
-  t.match(await runCli(['check'], { cwd }), { code: 0, stdout: /20 backends/ });
+  t.match(await runCli(['check'], { cwd, env: FREE }), { code: 0, stdout: /20 backends/ });
 });
 
 t.test('rows: the good ones counted, the others named, with loops', async (t) => {
   const cwd = t.testdir();
   const path = join(cwd, 'routing.db');
+  const [port, admin, game] = [freePort(), freePort(), freePort()];
   writeRoutingDb(path, [
     { id: 'good' },
     { id: 'idle', port: 9100, weight: 0 },
-    { id: 'loop', host: '127.0.0.1', port: 8080 },
-    { id: 'admin-loop', host: '127.0.0.1', port: 8081 },
+    { id: 'loop', host: '127.0.0.1', port },
+    { id: 'admin-loop', host: '127.0.0.1', port: admin },
   ]);
   const db = new Database(path);
   db.prepare("UPDATE backends SET region = ? WHERE id = 'good'").run('eu');
   db.prepare("INSERT INTO backends (id, region) VALUES ('broken', ?)").run('\x1b]0;title\x07');
   db.close();
-  const env = { EDGEPROXY_LISTEN_ADDR: '0.0.0.0:8080,127.0.0.1:8090=game' };
+  const env = {
+    EDGEPROXY_LISTEN_ADDR: `0.0.0.0:${port},127.0.0.1:${game}=game`,
+    EDGEPROXY_ADMIN_ADDR: `127.0.0.1:${admin}`,
+  };
   const { code, stdout } = await runCli(['check'], { cwd, env });
   t.equal(code, 0);
   t.match(stdout, /routing\.db: 2 backends, 1 serving, 3 rows skipped/);
   t.match(stdout, /skipped loop: wg_ip is 127\.0\.0\.1: expected an address that is not one of our own listeners/);
   t.match(stdout, /skipped admin-loop: wg_ip/);
   t.match(stdout, /skipped broken: region is \\u\{1b\}\]0;title\\u\{7\}: expected one of sa/);
-  t.match(stdout, /warning: no backend of app "game" serves: clients of the listener 127\.0\.0\.1:8090/);
+  t.match(stdout, `warning: no backend of app "game" serves: clients of the listener 127.0.0.1:${game}`);
 
   const json = await runCli(['check', '--json'], { cwd, env });
   t.match(JSON.parse(json.stdout), { ok: true, database: { exists: true, backends: 2, serving: 1, skipped: 3 } });
@@ -115,7 +124,7 @@ t.test('rows: the good ones counted, the others named, with loops', async (t) =>
 
 t.test('databases that cannot be read', async (t) => {
   const cwd = t.testdir({ 'bad.mmdb': 'x', 'bad.db': 'y'.repeat(5000), dir: {} });
-  const env = { EDGEPROXY_DB_PATH: 'bad.db', EDGEPROXY_GEOIP_PATH: 'bad.mmdb' };
+  const env = { ...FREE, EDGEPROXY_DB_PATH: 'bad.db', EDGEPROXY_GEOIP_PATH: 'bad.mmdb' };
   const both = await runCli(['check'], { cwd, env });
   t.equal(both.code, 4);
   t.match(both.stdout, /routing database bad\.db: NOT READABLE\nGeoIP database bad\.mmdb: NOT READABLE\n/);
@@ -124,7 +133,7 @@ t.test('databases that cannot be read', async (t) => {
   t.equal(json.code, 4);
   t.match(JSON.parse(json.stdout), { ok: false, geoip: { error: { code: 'EDGE_ERR_GEOIP' } } });
   t.match(JSON.parse(json.stderr), { error: { code: 'EDGE_ERR_DB_UNREADABLE' } });
-  t.match(await runCli(['check'], { cwd, env: { EDGEPROXY_DB_PATH: 'dir' } }), {
+  t.match(await runCli(['check'], { cwd, env: { ...FREE, EDGEPROXY_DB_PATH: 'dir' } }), {
     code: 4,
     stderr: /not a regular file/,
   });

@@ -16,11 +16,16 @@ export interface CliRun {
   /** The working directory: where `routing.db` is looked for. */
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Run by `sh -c` in the same process before it, such as `ulimit -n 128`. */
+  readonly before?: string;
 }
 
 /** Runs the real command, without a terminal and with no environment of ours. */
-export async function runCli(args: readonly string[], { cwd = tmpdir(), env = {} }: CliRun = {}): Promise<CliResult> {
-  const child = spawn(process.execPath, [CLI, ...args], {
+export async function runCli(
+  args: readonly string[],
+  { cwd = tmpdir(), env = {}, before = ':' }: CliRun = {},
+): Promise<CliResult> {
+  const child = spawn('sh', ['-c', `${before}; exec "$0" "$@"`, process.execPath, CLI, ...args], {
     cwd,
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -70,7 +70,7 @@ t.test('an address that is taken stops the start with exit code 3 and says so', 
   for (const name of ['EDGEPROXY_LISTEN_ADDR', 'EDGEPROXY_ADMIN_ADDR']) {
     const proxy = await startProxy(t, { env: { [name]: address }, impatient: true });
     t.same(await proxy.exited, { code: 3, signal: null }, name);
-    t.match(proxy.noise.join('\n'), new RegExp(`cannot bind .*${address}.*EADDRINUSE`));
+    t.match(proxy.noise.join('\n'), new RegExp(`cannot listen on .*${address}.*EADDRINUSE`));
   }
 });
 

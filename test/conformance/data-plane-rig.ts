@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import type { Test } from 'tap';
-import { bindListeners } from '../../src/adapters/outbound/listening-sockets.ts';
+import type { BoundSocket } from '../../src/adapters/outbound/listening-sockets/bind-address.ts';
 import type {
   Conn,
   DataPlane,
@@ -9,10 +9,11 @@ import type {
   DataPlaneOptions,
   HeadOptions,
 } from '../../src/application/ports/data-plane.ts';
+import { bindSocket } from '../fixtures/bind-socket.ts';
 import { HeadFollower } from './data-plane-head-follower.ts';
 
 /** A bound socket, as the engines take it. */
-export type Handle = ReturnType<typeof bindListeners>[number]['handle'];
+export type Handle = BoundSocket['handle'];
 
 export type MakeEngine = (options: DataPlaneOptions) => DataPlane<Handle>;
 
@@ -181,9 +182,7 @@ export class Rig {
 
 /** A bound socket that does not listen yet. */
 export function bind(host = '127.0.0.1'): { handle: Handle; port: number } {
-  const [bound] = bindListeners([{ name: host, host, port: 0, app: '' }]);
-  if (bound === undefined) throw new Error('nothing was bound');
-  return { handle: bound.handle, port: bound.listener.port };
+  return bindSocket(host);
 }
 
 /** The far end of one side of a connection: a client, or a backend's end. */

@@ -1,5 +1,6 @@
-// Runs in: worker
+// Runs in: primary, worker, cli
 import { readFileSync } from 'node:fs';
+import { EdgeError } from '../../errors.ts';
 
 /** What a worker needs beside connections and listening sockets: stdio, channels, libuv's own, and some to accept and refuse with. */
 const RESERVED_DESCRIPTORS = 64;
@@ -12,6 +13,17 @@ const ASSUMED_LIMIT = 1024;
 /** Client connections that a process with so many listening sockets can hold before it runs out of descriptors; at least 1. */
 export function connectionBudget(descriptorLimit: number, listeners: number): number {
   return Math.max(1, Math.floor((descriptorLimit - RESERVED_DESCRIPTORS - listeners) / DESCRIPTORS_A_CONNECTION));
+}
+
+/** @throws EDGE_ERR_LISTEN when so many listening sockets are more than a process may have beside what else it needs */
+export function requireDescriptors(descriptorLimit: number, listeners: number): void {
+  const needed = RESERVED_DESCRIPTORS + listeners + DESCRIPTORS_A_CONNECTION;
+  if (needed <= descriptorLimit) return;
+  throw new EdgeError(
+    'EDGE_ERR_LISTEN',
+    `${listeners} listeners need ${needed} descriptors in each process, and it may open ${descriptorLimit}: ` +
+      'raise `ulimit -n` (systemd: LimitNOFILE=), or set EDGEPROXY_LISTEN_ADDR to fewer addresses',
+  );
 }
 
 /** The soft limit of open files of this process (Node raises it to the hard one when it starts). */

@@ -1,4 +1,4 @@
-import { bindListeners } from '../../../src/adapters/outbound/listening-sockets.ts';
+import { bindSocket } from '../../fixtures/bind-socket.ts';
 import type { Engine } from '../../fixtures/engines.ts';
 import { makeEngine } from './make-engine.ts';
 
@@ -15,9 +15,8 @@ const engine = makeEngine(process.argv[2] as Engine, {
     for (const event of events) process.send?.(event);
   },
 });
-const [bound] = bindListeners([{ name: 'few', host: '127.0.0.1', port: 0, app: '' }]);
-if (bound === undefined) throw new Error('nothing was bound');
+const bound = bindSocket();
 await engine.listen(bound.handle, 3);
-process.send?.({ type: 'port', port: bound.listener.port });
+process.send?.({ type: 'port', port: bound.port });
 process.on('message', (conn: number) => engine.close(conn));
 process.on('disconnect', () => process.exit());

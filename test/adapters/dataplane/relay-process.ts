@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { bindListeners } from '../../../src/adapters/outbound/listening-sockets.ts';
+import { bindSocket } from '../../fixtures/bind-socket.ts';
 import type { Engine } from '../../fixtures/engines.ts';
 import { makeEngine } from './make-engine.ts';
 
@@ -37,10 +37,9 @@ const engine = makeEngine(engineName, {
   },
 });
 
-const [bound] = bindListeners([{ name: 'relay', host: '127.0.0.1', port: 0, app: '' }]);
-if (bound === undefined) throw new Error('nothing was bound');
+const bound = bindSocket();
 await engine.listen(bound.handle, 0);
-process.send?.({ port: bound.listener.port });
+process.send?.({ port: bound.port });
 process.on('message', () => {
   const usage: Usage = {
     rss: process.memoryUsage.rss(),

@@ -1,6 +1,6 @@
 // Runs in: primary
 import type { NetworkInterfaceInfo } from 'node:os';
-import type { Listener } from '../../../domain/entities.ts';
+import { isIPv6Only, type ListenAddress } from '../../../domain/listen-addresses.ts';
 import { parseAddress } from '../../../ip-address.ts';
 import type { IsOwnEndpoint } from './rows.ts';
 
@@ -18,12 +18,9 @@ const LOOPBACK_NET = '127.0.0.0/8';
 /**
  * Every address at which `listeners` (and the admin server, given as one of them) can be reached: a backend there would
  * make the proxy dial itself without end. `0.0.0.0` is reached by every IPv4 address of the host and all of 127.0.0.0/8;
- * `::` also by every IPv6 address, and by IPv4, since Node listens dual-stack there.
+ * `::` by every IPv6 address, and by IPv4 as well unless another one serves that.
  */
-export function ownEndpoints(
-  listeners: readonly Pick<Listener, 'host' | 'port'>[],
-  interfaces: Interfaces,
-): readonly OwnEndpoint[] {
+export function ownEndpoints(listeners: readonly ListenAddress[], interfaces: Interfaces): readonly OwnEndpoint[] {
   const addresses = Object.values(interfaces)
     .flatMap((entries) => entries ?? [])
     .flatMap((entry) => parseAddress(entry.address)?.text ?? []);
@@ -32,7 +29,8 @@ export function ownEndpoints(
   return listeners.flatMap(({ host, port }) => {
     const own = parseAddress(host)?.text;
     if (own === undefined) return [];
-    const hosts = own === '0.0.0.0' ? ipv4 : own === '::' ? [...ipv4, ...ipv6] : [own];
+    const every = isIPv6Only({ host: own, port }, listeners) ? ipv6 : [...ipv4, ...ipv6];
+    const hosts = own === '0.0.0.0' ? ipv4 : own === '::' ? every : [own];
     return [...new Set(hosts)].map((text) => ({ host: text, port }));
   });
 }

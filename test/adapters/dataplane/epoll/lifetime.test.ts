@@ -82,16 +82,16 @@ function lifetimeTests(addon: Addon): void {
     const script = `
       import { EpollDataPlane } from ${JSON.stringify(import.meta.resolve('../../../../src/adapters/dataplane/epoll/epoll-data-plane.ts'))};
       import { loadAddon } from ${JSON.stringify(import.meta.resolve('../../../../src/adapters/dataplane/epoll/load-addon.ts'))};
-      import { bindListeners } from ${JSON.stringify(import.meta.resolve('../../../../src/adapters/outbound/listening-sockets.ts'))};
+      import { bindSocket } from ${JSON.stringify(import.meta.resolve('../../../fixtures/bind-socket.ts'))};
       import net from 'node:net';
-      const [bound] = bindListeners([{ name: 'x', host: '127.0.0.1', port: 0, app: '' }]);
+      const bound = bindSocket();
       const events = [];
       const engine = new EpollDataPlane({
         ...${JSON.stringify(OPTIONS)},
         onEvents: ([event]) => { events.push(event.type); throw new Error(event.type); },
       }, loadAddon().addon);
       await engine.listen(bound.handle, 0);
-      const connect = () => net.connect({ host: '127.0.0.1', port: bound.listener.port }).on('error', () => {});
+      const connect = () => net.connect({ host: '127.0.0.1', port: bound.port }).on('error', () => {});
       process.on('uncaughtException', (error) => {
         process.stdout.write(error.message + '\\n');
         if (events.length === 3) process.exit(0);

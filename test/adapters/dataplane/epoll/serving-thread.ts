@@ -1,7 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { EpollDataPlane } from '../../../../src/adapters/dataplane/epoll/epoll-data-plane.ts';
 import { loadAddon } from '../../../../src/adapters/dataplane/epoll/load-addon.ts';
-import { bindListeners } from '../../../../src/adapters/outbound/listening-sockets.ts';
+import { bindSocket } from '../../../fixtures/bind-socket.ts';
 
 /** A thread with an engine of its own: tells its port, and every batch by a message. */
 const loaded = loadAddon(process.env.EDGEPROXY_TEST_ADDON === 'Debug' ? 'Debug' : 'Release');
@@ -16,7 +16,6 @@ const engine = new EpollDataPlane(
   },
   loaded.addon,
 );
-const [bound] = bindListeners([{ name: 'thread', host: '127.0.0.1', port: 0, app: '' }]);
-if (bound === undefined) throw new Error('nothing was bound');
+const bound = bindSocket();
 await engine.listen(bound.handle, 0);
-parentPort?.postMessage(bound.listener.port);
+parentPort?.postMessage(bound.port);

@@ -25,6 +25,17 @@ t.test(':: is every address of the host', async (t) => {
   t.notOk(isOwn('::')('2001:db8::8', 8080));
 });
 
+t.test(':: leaves IPv4 to a listener that has it at the same port', async (t) => {
+  const listeners = [
+    { host: '::', port: 80 },
+    { host: '127.0.0.1', port: 80 },
+    { host: '0.0.0.0', port: 81 },
+  ];
+  const own = ownEndpointTest(ownEndpoints(listeners, INTERFACES));
+  for (const host of ['::1', '2001:db8::7', '127.0.0.1']) t.ok(own(host, 80), host);
+  t.notOk(own('192.0.2.7', 80), 'another process may have it');
+});
+
 t.test('several listeners', async (t) => {
   const own = ownEndpointTest(
     ownEndpoints(

@@ -19,7 +19,8 @@
 /* Clients accepted from one listening socket in one turn of the loop. */
 #define ACCEPT_BATCH 64
 
-#define MAX_LISTENERS 1024
+/* More than the environment variable that lists them has room for. */
+#define MAX_LISTENERS (1u << 15)
 
 /* Clients taken that others left waiting, doubled with each look after which there still are some: 8 to 256. */
 #define FIRST_IMPATIENT_BATCH 8
