@@ -11,6 +11,7 @@ import { wireSignals } from './adapters/inbound/signals.ts';
 import { WorkerSession } from './adapters/inbound/worker-session.ts';
 import { ClusterLauncher } from './adapters/outbound/cluster-launcher.ts';
 import { descriptorLimit, requireDescriptors } from './adapters/outbound/descriptor-limit.ts';
+import { leave } from './adapters/outbound/end-process.ts';
 import { claimAddresses } from './adapters/outbound/listening-sockets/claim-addresses.ts';
 import { type Logs, openLogs } from './adapters/outbound/log/pino-log.ts';
 import { bundledGeoipPath } from './adapters/outbound/maxmind/bundled.ts';
@@ -45,8 +46,6 @@ import { EdgeError, messageOf } from './errors.ts';
  */
 const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/edgeproxy', import.meta.url));
 
-/** For a reader that does not take the last lines. In ms. */
-const LAST_LINES_MS = 1000;
 /** For killed workers to be gone. In ms. */
 const KILL_MS = 1000;
 /** For what is loading, or being answered, at a stop: it is of no use any more. In ms. */
@@ -147,12 +146,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   watchGeoip.every(config.dbReloadMs);
   const stopSweeping = sweepBindings(bindings, clock, boundary, config.bindingGcIntervalMs);
 
-  /** Node waits at its exit for a write that a stalled reader of the log holds up: nobody else should. */
   let exitCode = 0;
-  const leave = async () => {
-    if (await logs.end(LAST_LINES_MS)) process.exit(exitCode);
-    process.kill(process.pid, 'SIGKILL');
-  };
   let killed = false;
   let admin: AdminServer | null = null;
   const stop = async () => {
@@ -165,7 +159,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
       boundary.failed('signal', error);
     }
     log.info({}, 'stopped');
-    await leave();
+    await leave(logs, () => exitCode);
   };
   const roll = () => {
     supervisor.roll().catch((error: EdgeError) => {
@@ -192,9 +186,10 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
       exitCode = 1;
       const isAgain = killed;
       killed = true;
-      if (isAgain) void leave();
+      const end = () => leave(logs, () => exitCode);
+      if (isAgain) void end();
       // Their ends give the connections that they cut their records.
-      else void Promise.race([supervisor.killAll(), delay(KILL_MS)]).then(leave);
+      else void Promise.race([supervisor.killAll(), delay(KILL_MS)]).then(end);
     },
   });
 
@@ -278,23 +273,25 @@ function sayHowToAdd(log: Log, dbPath: string): void {
   log.info({ database: dbPath }, 'npx edgeproxy backends add my-backend --region sa --host 10.0.0.5 --port 8080');
 }
 
-function refuseToStart(error: unknown): never {
+async function refuseToStart(error: unknown, logs: Logs | null): Promise<void> {
   const failure =
     error instanceof EdgeError ? error : new EdgeError('EDGE_ERR_INTERNAL', messageOf(error), { cause: error });
   const detail = failure.code === 'EDGE_ERR_INTERNAL' && error instanceof Error ? `\n${error.stack}` : '';
   process.stderr.write(`edgeproxy: ${failure.message}${detail}\n`);
-  process.exit(failure.exitCode);
+  if (logs === null) process.exit(failure.exitCode);
+  await leave(logs, () => failure.exitCode);
 }
 
 process.title = 'edgeproxy primary';
 // Until they are wired: left to itself, a process ends or stops by them.
 for (const signal of ['SIGUSR2', 'SIGHUP', 'SIGTTIN', 'SIGTTOU'] as const) process.on(signal, () => {});
+let logs: Logs | null = null;
 try {
   const config = readConfig(process.env);
-  const logs = openLogs({ debug: config.debug });
+  logs = openLogs({ debug: config.debug });
   const unknown = unknownVariables(process.env);
   if (unknown.length > 0) logs.log.warn({ variables: unknown }, 'unknown variables are ignored; are they misspelt?');
   await startPrimary(config, logs);
 } catch (error) {
-  refuseToStart(error);
+  await refuseToStart(error, logs);
 }

@@ -77,6 +77,30 @@ t.test('a reader of the log that stalls does not hold up the proxy, and misses n
   t.same(await once(child, 'exit'), [0, null]);
 });
 
+for (const [what, signals, code] of [
+  ['a stop', 1, 0],
+  ['a stop at once', 2, 1],
+] as const) {
+  t.test(`${what} ends as it should though the reader of the log stalls`, async (t) => {
+    const { child, port } = await start(t, 'pipe');
+    // More than the pipe takes.
+    await turnedAway(port, 2500);
+    const exit = once(child, 'exit');
+    child.kill('SIGTERM');
+    if (signals === 2) {
+      // While it waits for the reader.
+      await until('the port to be closed', () =>
+        connect(port).then(
+          (socket) => void socket.destroy(),
+          () => true,
+        ),
+      );
+      child.kill('SIGTERM');
+    }
+    t.same(await exit, [code, null]);
+  });
+}
+
 t.test(
   'a full disk under the log costs its lines, and nothing else',
   { skip: process.platform !== 'linux' },

@@ -7,9 +7,10 @@ const GATHER_MS = 200;
 const GATHER_BYTES = 64 << 10;
 /** Bytes that may wait for a reader or a disk that is slower than we are; lines beyond them are dropped and counted. */
 const MAX_WAITING_BYTES = 16 << 20;
+const NEWLINE = 0x0a;
 
-/** Writes a block; `done` is told of what was not written. Never waits for the reader. */
-type Sink = (block: Buffer, done: (error: Error | null) => void) => void;
+/** Writes a block; `done` is told how many bytes of it were written, all but for an error. Never waits for the reader. */
+type Sink = (block: Buffer, done: (written: number) => void) => void;
 
 /**
  * Lines on their way to a descriptor, in order. A log must never end, or hold up, what it tells of: nothing here blocks
@@ -23,6 +24,8 @@ export class LogStream {
   #waiting: string[] = [];
   #bytes = 0;
   #writing = false;
+  /** What was written last is the beginning of a line whose end was not: a disk that was full. */
+  #cut = false;
   #timer: NodeJS.Timeout | null = null;
   #idle: (() => void) | null = null;
 
@@ -64,13 +67,14 @@ export class LogStream {
   endNow(): void {
     // A write that is under way may be what the reader does not take.
     if (this.#writing || this.#waiting.length === 0) return;
-    const lines = this.#waiting.length;
-    let block = this.#take();
+    const { lines, block } = this.#take();
+    let written = 0;
     try {
-      while (block.length > 0) block = block.subarray(writeSync(this.#fd, block));
+      while (written < block.length) written += writeSync(this.#fd, block, written);
     } catch {
-      this.dropped += lines;
+      // Counted below.
     }
+    this.#account(lines, block, written);
   }
 
   #add(line: string): void {
@@ -82,11 +86,24 @@ export class LogStream {
     this.#bytes += line.length;
   }
 
-  #take(): Buffer {
-    const block = Buffer.from(this.#waiting.join(''));
+  #take(): { lines: readonly string[]; block: Buffer } {
+    const lines = this.#waiting;
+    const block = Buffer.from((this.#cut ? '\n' : '') + lines.join(''));
     this.#waiting = [];
     this.#bytes = 0;
-    return block;
+    return { lines, block };
+  }
+
+  /** Counts the lines of which not all was written, and remembers whether the next one must begin with an end of line. */
+  #account(lines: readonly string[], block: Buffer, written: number): void {
+    if (written < block.length) {
+      let end = this.#cut ? 1 : 0;
+      this.dropped += lines.filter((line) => {
+        end += Buffer.byteLength(line);
+        return end > written;
+      }).length;
+    }
+    if (written > 0) this.#cut = block[written - 1] !== NEWLINE;
   }
 
   #flush(): void {
@@ -98,10 +115,10 @@ export class LogStream {
       return;
     }
     this.#writing = true;
-    const lines = this.#waiting.length;
-    this.#sink(this.#take(), (error) => {
+    const { lines, block } = this.#take();
+    this.#sink(block, (written) => {
       this.#writing = false;
-      if (error !== null) this.dropped += lines;
+      this.#account(lines, block, written);
       this.#flush();
     });
   }
@@ -112,13 +129,15 @@ export class LogStream {
  * a non-blocking descriptor: whether this one blocks is shared with every process that has it, and starting one sets it.
  */
 function threadSink(fd: number): Sink {
-  const attempt: Sink = (block, done) => {
-    write(fd, block, (error, written) => {
-      if (error !== null && codeOf(error) !== 'EAGAIN') done(error);
-      else if (error !== null) setTimeout(attempt, GATHER_MS, block, done);
-      else if (written < block.length) attempt(block.subarray(written), done);
-      else done(null);
-    });
+  return (block, done) => {
+    const attempt = (from: number): void => {
+      write(fd, block, from, block.length - from, null, (error, written) => {
+        if (error !== null && codeOf(error) !== 'EAGAIN') done(from);
+        else if (error !== null) setTimeout(attempt, GATHER_MS, from);
+        else if (from + written < block.length) attempt(from + written);
+        else done(block.length);
+      });
+    };
+    attempt(0);
   };
-  return attempt;
 }

@@ -1,5 +1,5 @@
 // Runs in: primary, cli
-import { writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { codeOf, EdgeError, messageOf } from '../../../errors.ts';
 import { CREATE_TABLE } from './schema.ts';
@@ -17,7 +17,15 @@ export function ensureDatabase(path: string): 'created' | 'existed' {
     empty.exec(CREATE_TABLE);
     // One write of a finished file with O_EXCL: neither a file that another program makes now is touched, nor does
     // anyone find a database whose table is still missing.
-    writeFileSync(path, empty.serialize(), { flag: 'wx', flush: true });
+    const file = openSync(path, 'wx');
+    try {
+      writeFileSync(file, empty.serialize(), { flush: true });
+    } catch (error) {
+      removeOwn(path, file);
+      throw error;
+    } finally {
+      closeSync(file);
+    }
     return 'created';
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return 'existed';
@@ -27,4 +35,11 @@ export function ensureDatabase(path: string): 'created' | 'existed' {
   } finally {
     empty.close();
   }
+}
+
+/** An empty file, which a full disk leaves, would be taken for a database without its table by every start after it. */
+function removeOwn(path: string, file: number): void {
+  const made = fstatSync(file);
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there?.ino === made.ino && there.dev === made.dev) unlinkSync(path);
 }

@@ -1,8 +1,9 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
 import { ensureDatabase } from '../../../../src/adapters/outbound/sqlite/ensure-database.ts';
+import { mountSmallDisk } from '../../../fixtures/small-disk.ts';
 
 t.test('creates the documented schema where nothing stands', async (t) => {
   const path = join(t.testdir(), 'routing.db');
@@ -37,4 +38,17 @@ t.test('says when it cannot', async (t) => {
   });
   writeFileSync(join(dir, 'file'), 'x');
   t.throws(() => ensureDatabase(join(dir, 'file', 'routing.db')), { code: 'EDGE_ERR_DB_UNREADABLE' });
+});
+
+t.test('a full disk leaves no part of a database behind', async (t) => {
+  const disk = mountSmallDisk(t);
+  if (disk === null) return;
+  const path = join(disk.directory, 'routing.db');
+  for (const pagesLeft of [0, 1]) {
+    disk.fill(pagesLeft);
+    t.throws(() => ensureDatabase(path), { code: 'EDGE_ERR_DB_UNREADABLE', message: /no space left/ });
+    t.notOk(existsSync(path), `${pagesLeft} pages left`);
+  }
+  disk.makeRoom();
+  t.equal(ensureDatabase(path), 'created');
 });
