@@ -11,16 +11,17 @@ export interface AdminOptions extends CommonOptions {
   readonly admin?: string;
 }
 
+export const ADMIN_FLAGS = '--admin <addr>';
+export const ADMIN_TEXT =
+  'the admin API of the proxy, ip:port or unix:/path (default: EDGEPROXY_ADMIN_ADDR, or 127.0.0.1:8081)';
+
 export function addAdminOptions(command: Command): Command {
-  command.option(
-    '--admin <addr>',
-    'the admin API of the proxy, ip:port or unix:/path (default: EDGEPROXY_ADMIN_ADDR, or 127.0.0.1:8081)',
-  );
+  command.option(ADMIN_FLAGS, ADMIN_TEXT);
   return addJsonOption(command);
 }
 
 /** Stands in the help of every such command. */
-export const ADMIN_NOTE = 'Asks the running proxy. When it has an EDGEPROXY_ADMIN_TOKEN, this needs the same.';
+export const ADMIN_NOTE = 'Asks the running proxy. If it has an EDGEPROXY_ADMIN_TOKEN, this needs the same.';
 
 /**
  * The client for the proxy that options and environment name.

@@ -1,9 +1,17 @@
 // Runs in: cli
 import type { StoredBackend } from '../adapters/outbound/sqlite/backend-editor.ts';
-import { backendRow } from '../application/view-backends.ts';
-import type { Backend } from '../domain/entities.ts';
+import { type BackendState, backendRow } from '../application/view-backends.ts';
 import { formatEndpoint } from '../ip-address.ts';
-import type { Table } from './output.ts';
+import type { Block } from './output.ts';
+import { NOTHING, type Table } from './table.ts';
+
+/** What the running proxy says of a backend. */
+export interface LiveBackend {
+  readonly connections: number;
+  readonly state: BackendState;
+}
+
+export type LiveBackends = ReadonlyMap<string, LiveBackend>;
 
 /** A stored row for programs: under the database's column names, or, when it is bad, what is wrong with it. */
 export function storedRow({ id, rowid, backend, problem }: StoredBackend) {
@@ -15,35 +23,52 @@ export function storedRow({ id, rowid, backend, problem }: StoredBackend) {
 export function describeStored(stored: StoredBackend): string {
   const { backend } = stored;
   if (backend === null) return `INVALID, the proxy skips it: ${describeProblem(stored)}`;
-  const { app, region, country, host, port, weight, softLimit, hardLimit } = backend;
+  const { app, host, port, weight, softLimit, hardLimit } = backend;
   return [
-    `${formatEndpoint(host, port)} in ${region}${country === null ? '' : `/${country}`}`,
+    `${formatEndpoint(host, port)} in ${placeOf(backend)}`,
     ...(app === '' ? [] : [`app ${app}`]),
     `weight ${weight}`,
     softLimit === 0 ? 'no soft limit' : `soft limit ${softLimit}`,
     hardLimit === 0 ? 'no hard limit' : `hard limit ${hardLimit}`,
-    statusOf(backend),
+    statusOf(stored),
   ].join(', ');
 }
 
-export function storedTable(rows: readonly StoredBackend[]): Table {
-  return {
-    head: ['ID', 'APP', 'REGION', 'COUNTRY', 'ADDRESS', 'WEIGHT', 'SOFT', 'HARD', 'STATUS'],
-    rows: rows.map((stored) => {
-      const { id, backend } = stored;
-      if (backend === null) return [id, ...Array<string>(7).fill('-'), `INVALID: ${describeProblem(stored)}`];
-      const { app, region, country, host, port, weight, softLimit, hardLimit } = backend;
-      const address = formatEndpoint(host, port);
-      return [id, app || '-', region, country ?? '-', address, weight, softLimit, hardLimit || '-', statusOf(backend)];
-    }),
+/** The rows, and below them what is wrong with those that the proxy skips. `live`: what the running proxy says of each. */
+export function describeBackends(rows: readonly StoredBackend[], live: LiveBackends | null): readonly Block[] {
+  const stateOf = (stored: StoredBackend) => live?.get(stored.id)?.state ?? statusOf(stored);
+  const table: Table = {
+    head: ['ID', 'APP', 'PLACE', 'ADDRESS', 'WEIGHT', ...(live === null ? [] : ['CONNS']), 'SOFT', 'HARD', 'STATE'],
+    rows: [
+      ...rows.map((stored) => {
+        const { id, backend } = stored;
+        const connections = live === null ? [] : [live.get(id)?.connections ?? NOTHING];
+        if (backend === null)
+          return [id, NOTHING, NOTHING, NOTHING, NOTHING, ...connections, NOTHING, NOTHING, stateOf(stored)];
+        const { app, host, port, weight, softLimit, hardLimit } = backend;
+        const address = formatEndpoint(host, port);
+        const limits = [softLimit, hardLimit || NOTHING];
+        return [id, app || NOTHING, placeOf(backend), address, weight, ...connections, ...limits, stateOf(stored)];
+      }),
+    ],
+    spare: ['APP', 'WEIGHT'],
   };
+  const wrong = rows.filter(({ backend }) => backend === null);
+  return [table, ...wrong.map((stored) => `the proxy skips ${stored.id}: ${describeProblem(stored)}`)];
+}
+
+/** `sa/BR`, or `sa` when the country is unknown. */
+export function placeOf({ region, country }: { readonly region: string; readonly country: string | null }): string {
+  return country === null ? region : `${region}/${country}`;
 }
 
 /** As the row alone says: how full the backend is, only a running proxy knows. */
-function statusOf({ healthy, deleted, weight }: Backend): string {
+function statusOf({ backend }: Pick<StoredBackend, 'backend'>): string {
+  if (backend === null) return 'INVALID';
+  const { healthy, deleted, weight } = backend;
   if (deleted) return 'removed';
   if (!healthy) return 'disabled';
-  return weight === 0 ? 'draining (weight 0)' : 'enabled';
+  return weight === 0 ? 'draining' : 'enabled';
 }
 
 function describeProblem({ rowid, problem }: StoredBackend): string {

@@ -1,21 +1,12 @@
 // Runs in: cli
-import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { EdgeError } from '../errors.ts';
 import { addBackendOptions, type BackendOptions, changesOf } from './backend-options.ts';
 import { describeStored, storedRow } from './backend-text.ts';
-import { show } from './output.ts';
-import {
-  addRoutingFileOptions,
-  describeReload,
-  explainLoop,
-  type RoutingFileOptions,
-  reloadSecs,
-  routingFile,
-  withEditor,
-} from './routing-file.ts';
+import { addEditOptions, type EditOptions, runEdit } from './edit.ts';
+import { explainLoop } from './routing-file.ts';
 
-interface AddOptions extends RoutingFileOptions, BackendOptions {
+interface AddOptions extends EditOptions, BackendOptions {
   readonly unhealthy?: boolean;
 }
 
@@ -34,37 +25,36 @@ export function addBackendsAdd(group: Command): void {
     softLimit: String(DEFAULTS.softLimit),
     hardLimit: '0',
   }).option('--unhealthy', 'add it disabled: it gets no clients until "backends enable"');
-  addRoutingFileOptions(command).addHelpText(
+  addEditOptions(command).addHelpText(
     'after',
     `
 --region, --host and --port are needed.
 
 Example:
-  edgeproxy backends add sa-node-1 --region sa --country BR --host 10.0.0.5 --port 8080 --hard-limit 500`,
+  edgeproxy backends add sa-node-1 --region sa --country BR --host 10.0.0.5 \\
+    --port 8080 --hard-limit 500`,
   );
 }
 
-function add(id: string, options: AddOptions): void {
+async function add(id: string, options: AddOptions): Promise<void> {
   const { region, host, port, ...more } = changesOf(options);
   const missing = Object.entries({ region, host, port }).flatMap(([name, value]) => (value === undefined ? name : []));
   if (region === undefined || host === undefined || port === undefined) {
     const names = missing.map((name) => `--${name}`).join(', ');
     throw new EdgeError('EDGE_ERR_USAGE', `a backend needs ${names} as well\nsee: edgeproxy backends add --help`);
   }
-  const secs = reloadSecs();
-  const path = routingFile(options, process.env);
-  const isNew = !existsSync(path);
   const backend = { ...DEFAULTS, ...more, id, region, host, port, healthy: !(options.unhealthy ?? false) };
-  const stored = withEditor({ ...options, create: true, refuseLoops: true }, (editor) => {
-    try {
-      return editor.add(backend);
-    } catch (error) {
-      throw explainLoop(error, backend);
-    }
+  await runEdit(options, {
+    create: true,
+    refuseLoops: true,
+    work: (editor) => {
+      try {
+        return editor.add(backend);
+      } catch (error) {
+        throw explainLoop(error, backend);
+      }
+    },
+    value: (stored) => ({ backend: storedRow(stored) }),
+    lines: (stored) => [`added ${id}: ${describeStored(stored)}`],
   });
-  show(options.json ?? false, { backend: storedRow(stored), database: path, created: isNew, reload_secs: secs }, () => [
-    ...(isNew ? [`created the routing database ${path}`] : []),
-    `added ${id}: ${describeStored(stored)}`,
-    describeReload(secs),
-  ]);
 }

@@ -4,16 +4,10 @@ import { EdgeError } from '../errors.ts';
 import { wholeNumber } from './arguments.ts';
 import { askYesNo } from './ask.ts';
 import { describeStored, storedRow } from './backend-text.ts';
-import { show } from './output.ts';
-import {
-  addRoutingFileOptions,
-  describeReload,
-  type RoutingFileOptions,
-  reloadSecs,
-  withEditor,
-} from './routing-file.ts';
+import { addEditOptions, type EditOptions, runEdit } from './edit.ts';
+import { withEditor } from './routing-file.ts';
 
-interface DeleteOptions extends RoutingFileOptions {
+interface DeleteOptions extends EditOptions {
   readonly yes?: boolean;
   readonly rowid?: number;
 }
@@ -26,7 +20,7 @@ export function addBackendsDelete(group: Command): void {
     .option('--rowid <n>', 'the row of this number, for one whose id is no text; "backends list" shows it', wholeNumber)
     .option('--yes', 'do not ask')
     .action(remove);
-  addRoutingFileOptions(command);
+  addEditOptions(command);
 }
 
 async function remove(id: string | undefined, options: DeleteOptions): Promise<void> {
@@ -35,19 +29,16 @@ async function remove(id: string | undefined, options: DeleteOptions): Promise<v
     throw new EdgeError('EDGE_ERR_USAGE', 'name the backend to delete: either its id or --rowid <n>');
   }
   const name = id ?? `row ${rowid}`;
-  const secs = reloadSecs();
   if (!options.yes) {
     // Before the question: nobody should be asked about a backend that does not exist.
     const known = id === undefined ? null : withEditor(options, (editor) => editor.get(id));
     await confirm(known === null ? name : `${name} (${describeStored(known)})`);
   }
-  const stored = withEditor(options, (editor) =>
-    id === undefined ? editor.deleteRow(Number(rowid)) : editor.delete(id),
-  );
-  show(options.json ?? false, { deleted: storedRow(stored), reload_secs: secs }, () => [
-    `deleted ${name}`,
-    describeReload(secs),
-  ]);
+  await runEdit(options, {
+    work: (editor) => (id === undefined ? editor.deleteRow(Number(rowid)) : editor.delete(id)),
+    value: (stored) => ({ deleted: storedRow(stored) }),
+    lines: () => [`deleted ${name}`],
+  });
 }
 
 async function confirm(what: string): Promise<void> {

@@ -2,14 +2,7 @@
 import type { Command } from 'commander';
 import type { BackendEditor, StoredBackend } from '../adapters/outbound/sqlite/backend-editor.ts';
 import { storedRow } from './backend-text.ts';
-import { show } from './output.ts';
-import {
-  addRoutingFileOptions,
-  describeReload,
-  type RoutingFileOptions,
-  reloadSecs,
-  withEditor,
-} from './routing-file.ts';
+import { addEditOptions, type EditOptions, runEdit } from './edit.ts';
 
 interface Switch {
   readonly name: string;
@@ -47,19 +40,17 @@ export function addBackendsSwitches(group: Command): void {
       .command(each.name)
       .argument('<id>', 'the backend')
       .description(each.description)
-      .action((id: string, options: RoutingFileOptions) => run(each, id, options));
-    addRoutingFileOptions(command);
+      .action((id: string, options: EditOptions) => run(each, id, options));
+    addEditOptions(command);
   }
 }
 
-function run({ apply, done }: Switch, id: string, options: RoutingFileOptions): void {
-  const secs = reloadSecs();
-  const stored = withEditor(options, (editor) => apply(editor, id));
-  show(options.json ?? false, { backend: storedRow(stored), reload_secs: secs }, () => [
-    `${done} ${id}`,
-    ...remarks(stored, done),
-    describeReload(secs),
-  ]);
+function run({ apply, done }: Switch, id: string, options: EditOptions): Promise<void> {
+  return runEdit(options, {
+    work: (editor) => apply(editor, id),
+    value: (stored) => ({ backend: storedRow(stored) }),
+    lines: (stored) => [`${done} ${id}`, ...remarks(stored, done)],
+  });
 }
 
 /** What keeps a backend from serving although it was enabled. */

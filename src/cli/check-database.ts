@@ -1,9 +1,11 @@
 // Runs in: cli
 import { realpath } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { loadTable } from '../adapters/outbound/sqlite/load-table.ts';
 import type { Config } from '../config.ts';
 import { FLAG_DELETED, FLAG_HEALTHY, type RowProblem, type TableImage } from '../domain/table-image.ts';
 import { codeOf, EdgeError } from '../errors.ts';
+import { whyNotWritable } from './check-host.ts';
 import { count } from './output.ts';
 import { ownEndpointsOf } from './own-endpoints.ts';
 
@@ -30,7 +32,7 @@ export async function checkDatabase(config: Config): Promise<DatabaseReport> {
     // The load meets what is wrong with the path, and says it.
     return path;
   });
-  if (real === null) return { ...nothing, exists: false };
+  if (real === null) return { ...nothing, exists: false, ...creation(path) };
 
   const ownEndpoints = ownEndpointsOf(listeners, config.admin);
   const reply = await loadTable({ path: real, listeners, ownEndpoints, leftOver: null });
@@ -46,9 +48,17 @@ export async function checkDatabase(config: Config): Promise<DatabaseReport> {
   };
 }
 
+/** A start makes the file that is missing, and serves nobody until there is a backend. */
+function creation(path: string): Pick<DatabaseReport, 'warnings' | 'error'> {
+  const because = whyNotWritable(dirname(resolve(path)));
+  if (because === null) return { warnings: ['no backend serves: clients are refused until there is one'], error: null };
+  const message = `${path} cannot be created: ${because}. Set EDGEPROXY_DB_PATH to where edgeProxy's user may write`;
+  return { warnings: [], error: new EdgeError('EDGE_ERR_DB_UNREADABLE', message) };
+}
+
 export function describeDatabase(report: DatabaseReport): readonly string[] {
   const { path, exists, backends, serving, skipped, problems, error } = report;
-  if (error !== null) return [`routing database ${path}: NOT READABLE`];
+  if (error !== null) return [`routing database ${path}: ${exists ? 'NOT READABLE' : 'CANNOT BE CREATED'}`];
   if (!exists) return [`routing database ${path}: does not exist yet; the start creates it, empty`];
   const more = skipped - problems.length;
   return [

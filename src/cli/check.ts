@@ -1,15 +1,15 @@
 // Runs in: cli
 import type { Command } from 'commander';
-import { chooseEngine } from '../adapters/dataplane/choose-engine.ts';
-import { loadAddon } from '../adapters/dataplane/epoll/load-addon.ts';
 import { readConfig, unknownVariables, VARIABLES, type VariableName } from '../config.ts';
 import { EdgeError } from '../errors.ts';
 import { addJsonOption, type CommonOptions } from './arguments.ts';
 import { checkAddresses, describeAddresses } from './check-addresses.ts';
 import { checkDatabase, describeDatabase } from './check-database.ts';
 import { checkGeoip, describeGeoip } from './check-geoip.ts';
+import { checkHost, describeHost } from './check-host.ts';
 import { type Block, count, remark, show } from './output.ts';
 import type { Environment } from './settings.ts';
+import { fold } from './table.ts';
 
 export function addCheck(program: Command): void {
   const command = program
@@ -23,10 +23,12 @@ export function addCheck(program: Command): void {
   addJsonOption(command).addHelpText(
     'after',
     `
-Exits with 0 when every variable is valid, the addresses can be had and the databases can be read; with 2 when a variable
-is wrong, with 3 when an address cannot be had, with 4 when a database cannot be read. Warnings, skipped rows and a routing
-database that does not exist yet do not change that. Beside the running proxy, the addresses that it has are no failure: it
-is told by its routing database, on Linux, to its own user and root. Those of any other process are, and who has them is said.
+Exits with 0 when a start would succeed, whatever is warned of; else with the
+exit code of that start: 2 for a variable that is wrong, 3 for an address that
+cannot be had, 4 for a database that cannot be read or made. Beside the running
+proxy, the addresses that it has are no failure: it is told by its routing
+database, on Linux, to its own user and root. Those of any other process are,
+and who has them is said.
 
 Variables and their defaults:
 ${describeVariables()}
@@ -49,13 +51,13 @@ async function check(env: Environment, json: boolean): Promise<void> {
     // A misspelt variable is often why another one is wrong. JSON on stderr stays one document.
     if (!json) for (const name of unknown) remark(unknownWarning(name));
   });
-  chooseEngine(config.engine, loadAddon);
   const variables = (Object.keys(VARIABLES) as VariableName[]).map((name) => effective(env, name));
   const addresses = checkAddresses(config);
   const database = await checkDatabase(config);
   const geoip = await checkGeoip(config.geoipPath);
-  const errors = [addresses.error, database.error, geoip.error].filter((error) => error !== null);
-  const warnings = [...unknown.map(unknownWarning), ...database.warnings];
+  const { errors: hostErrors, ...host } = checkHost(config);
+  const errors = [addresses.error, database.error, geoip.error, ...hostErrors].filter((error) => error !== null);
+  const warnings = [...unknown.map(unknownWarning), ...database.warnings, ...host.warnings];
 
   const value = {
     ok: errors.length === 0,
@@ -63,6 +65,9 @@ async function check(env: Environment, json: boolean): Promise<void> {
     addresses: withPlainError(addresses),
     database: withPlainError(database),
     geoip: withPlainError(geoip),
+    host,
+    errors: errors.map(({ code, message }) => ({ code, message })),
+    warnings,
     unknown_variables: unknown,
   };
   show(json, value, () => [
@@ -71,6 +76,7 @@ async function check(env: Environment, json: boolean): Promise<void> {
     ...describeAddresses(addresses),
     ...describeDatabase(database),
     ...describeGeoip(geoip),
+    ...describeHost({ ...host, errors: hostErrors }),
     ...warnings.map((warning) => `warning: ${warning}`),
     ...(errors.length > 0 ? [] : [warnings.length > 0 ? `ok, with ${count(warnings.length, 'warning')}` : 'ok']),
   ]);
@@ -120,6 +126,11 @@ function withPlainError<T extends { readonly error: EdgeError | null }>(report: 
 
 function describeVariables(): string {
   return Object.entries(VARIABLES)
-    .map(([name, { default: byDefault, meaning }]) => `  ${name}=${byDefault}\n      ${meaning}`)
+    .map(
+      ([name, { default: byDefault, meaning }]) =>
+        `  ${name}=${byDefault}\n${fold(meaning, 72)
+          .map((line) => `      ${line}`)
+          .join('\n')}`,
+    )
     .join('\n');
 }

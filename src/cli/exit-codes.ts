@@ -1,15 +1,19 @@
 // Runs in: cli
 import { ERRORS } from '../errors.ts';
+import { fold } from './table.ts';
 
-/** The exit codes and the errors behind them, as the help shows them. */
-export function describeExitCodes(): string {
+/** The exit codes and the errors behind them, as the help shows them in `columns` columns. */
+export function describeExitCodes(columns: number): string {
   const errors = Object.entries(ERRORS)
     .map(([code, { exitCode, meaning }]) => ({ code, exitCode, meaning }))
     .sort((a, b) => a.exitCode - b.exitCode);
   const width = Math.max(...errors.map(({ code }) => code.length));
-  const lines = errors.map(({ code, exitCode, meaning }, i) => {
+  const lines = errors.flatMap(({ code, exitCode, meaning }, i) => {
     const number = errors[i - 1]?.exitCode === exitCode ? '' : String(exitCode);
-    return `  ${number.padStart(2)}  ${code.padEnd(width)}  ${meaning}`;
+    const before = `  ${number.padStart(2)}  ${code.padEnd(width)}  `;
+    return fold(meaning, columns - before.length).map(
+      (line, n) => (n === 0 ? before : ' '.repeat(before.length)) + line,
+    );
   });
   return ['Exit codes:', '   0  done', ...lines].join('\n');
 }

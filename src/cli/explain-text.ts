@@ -3,7 +3,9 @@ import type { ExplainedCandidate, Explanation } from '../application/explain-pic
 import type { PickReason, RefusalReason } from '../domain/entities.ts';
 import type { ExclusionReason } from '../domain/services/load-balancer.ts';
 import { formatEndpoint } from '../ip-address.ts';
-import { type Block, count, type Table } from './output.ts';
+import { placeOf } from './backend-text.ts';
+import { type Block, count } from './output.ts';
+import { NOTHING, type Table } from './table.ts';
 
 /** As the API answers: the candidates cut short, and how many were left out. */
 export type ExplainAnswer = Explanation<readonly ExplainedCandidate[]>;
@@ -49,42 +51,29 @@ function describeChoice({ choice }: ExplainAnswer): string {
 
 function candidatesTable({ candidates, choice }: ExplainAnswer): Table {
   return {
-    head: [
-      '',
-      'BACKEND',
-      'APP',
-      'REGION',
-      'COUNTRY',
-      'ADDRESS',
-      'TIER',
-      'CONNS',
-      'SOFT',
-      'HARD',
-      'WEIGHT',
-      'SCORE',
-      'EXCLUDED',
-    ],
+    head: ['', 'BACKEND', 'APP', 'PLACE', 'ADDRESS', 'TIER', 'CONNS', 'SOFT', 'HARD', 'WEIGHT', 'SCORE', 'EXCLUDED'],
     rows: candidates.map((candidate) => [
       candidate.id === choice.backend ? '*' : '',
       candidate.id,
-      candidate.app || '-',
-      candidate.region,
-      candidate.country ?? '-',
+      candidate.app || NOTHING,
+      placeOf(candidate),
       formatEndpoint(candidate.wg_ip, candidate.port),
-      `${candidate.tier} ${TIER_TEXT[candidate.tier] ?? ''}`,
+      TIER_TEXT[candidate.tier] ?? candidate.tier,
       candidate.connections,
       candidate.soft_limit,
-      candidate.hard_limit || '-',
+      candidate.hard_limit || NOTHING,
       candidate.weight,
       scoreText(candidate),
-      candidate.excluded === null ? '-' : (EXCLUSION_TEXT[candidate.excluded] ?? candidate.excluded),
+      candidate.excluded === null ? NOTHING : (EXCLUSION_TEXT[candidate.excluded] ?? candidate.excluded),
     ]),
+    // `backends list` tells what is left out here; what the score is made of goes last.
+    spare: ['ADDRESS', 'APP', 'WEIGHT', 'HARD', 'SOFT'],
   };
 }
 
 /** The tier's hundred and the load behind it: `100 + 0.25`. */
 function scoreText({ tier, load }: ExplainedCandidate): string {
-  return load === null ? '-' : `${tier * 100} + ${shortNumber(load)}`;
+  return load === null ? NOTHING : `${tier * 100} + ${shortNumber(load)}`;
 }
 
 /** At most four significant digits: `0.001333`, `12.5`. */
@@ -126,7 +115,7 @@ const EXCLUSION_TEXT: Readonly<Record<ExclusionReason, string>> = {
   other_app: 'other app',
   deleted: 'removed',
   unhealthy: 'disabled',
-  draining: 'draining (weight 0)',
-  at_hard_limit: 'at its hard limit',
-  tried: 'tried and failed',
+  draining: 'draining',
+  at_hard_limit: 'at its limit',
+  tried: 'failed',
 };

@@ -40,9 +40,10 @@ export function addExplain(program: Command): void {
     `
 ${ADMIN_NOTE}
 
-Score = tier * 100 + connections / soft limit / weight; the lowest wins, and no load carries a backend into the next
-tier. Tiers: 0 the client's country, 1 its region, 2 the POP's region, 3 elsewhere. A client with a binding stays
-with its backend whatever the scores, as long as that one may serve it.
+Score = tier * 100 + connections / soft limit / weight; the lowest wins, and no
+load carries a backend into the next tier. Tiers: 0 the client's country, 1 its
+region, 2 the POP's region, 3 elsewhere. A client with a binding stays with its
+backend whatever the scores, as long as that one may serve it.
 
 Examples:
   edgeproxy explain 203.0.113.7

@@ -1,12 +1,8 @@
 // Runs in: cli
 import { styleText } from 'node:util';
-import CliTable from 'cli-table3';
+import { fitTable, layOutTable, type Table } from './table.ts';
 
-/** Cells are text as it comes: it is made harmless where it is written. Columns of numbers are aligned to the right. */
-export interface Table {
-  readonly head: readonly string[];
-  readonly rows: readonly (readonly (string | number)[])[];
-}
+export type { Table } from './table.ts';
 
 /** What a command has to say to a person: sentences (one a line) and tables. */
 export type Block = string | Table;
@@ -28,9 +24,14 @@ export function toJson(value: unknown): string {
   return JSON.stringify(value, null, 2).replace(UNSAFE, (character) => (character === '\n' ? '\n' : utf16(character)));
 }
 
+/** The same on one line. */
+export function toJsonLine(value: unknown): string {
+  return JSON.stringify(value).replace(UNSAFE, utf16);
+}
+
 /** Writes the result of a command on stdout: `value` for programs with `--json`, else `blocks` for people. */
 export function show(json: boolean, value: unknown, blocks: () => readonly Block[]): void {
-  const lines = json ? [toJson(value)] : blocks().flatMap(render);
+  const lines = json ? [toJson(value)] : renderBlocks(blocks());
   process.stdout.write(lines.map((line) => `${line}\n`).join(''));
 }
 
@@ -44,58 +45,27 @@ export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
-function render(block: Block): readonly string[] {
-  return typeof block === 'string' ? [printable(block)] : renderTable(block);
+/** What fits every screen. */
+const NARROWEST = 80;
+
+/** Columns of the screen that people read on. `COLUMNS` speaks for a pipe, which has none. */
+export function screenWidth(): number {
+  return Math.max(NARROWEST, process.stdout.columns ?? (Number(process.env.COLUMNS) || 0));
 }
 
-/** Rows that are laid out together: the library's time grows with their square. */
-const ROWS_AT_ONCE = 50;
+export function renderBlocks(blocks: readonly Block[]): readonly string[] {
+  return blocks.flatMap((block) => (typeof block === 'string' ? [printable(block)] : renderTable(block)));
+}
 
-/** Columns side by side, without borders: lines that read well and that grep, awk and sort take as they are. */
-function renderTable({ head, rows }: Table): readonly string[] {
-  const cells = [[...head], ...rows.map((row) => row.map((cell) => printable(String(cell))))];
-  const slices: string[][][] = [];
-  for (let at = 0; at < cells.length; at += ROWS_AT_ONCE) slices.push(cells.slice(at, at + ROWS_AT_ONCE));
-  const colAligns = head.map((_, column) => (isNumeric(rows, column) ? 'right' : 'left'));
-  const layOut = (slice: string[][], colWidths: number[]) => {
-    const style = { head: [], border: [], 'padding-left': 0, 'padding-right': 0 };
-    const table = new CliTable({ chars: NO_BORDERS, style, colAligns, colWidths });
-    table.push(...slice);
-    return { text: table.toString(), widths: table.options.colWidths };
-  };
-  // First each slice as wide as it wants to be, then all as wide as the widest.
-  const wanted = slices.map((slice) => layOut(slice, []).widths);
-  const widths = head.map((_, column) => wanted.reduce((widest, each) => Math.max(widest, each[column] ?? 0), 0));
-  const lines = slices.flatMap((slice) => layOut(slice, widths).text.split('\n'));
-  const [first = '', ...rest] = lines.map((line) => line.trimEnd());
+function renderTable({ head, rows, spare }: Table): readonly string[] {
+  const safe = rows.map((row) => row.map((cell) => (typeof cell === 'number' ? cell : printable(cell))));
+  const fitted = fitTable({ head, rows: safe, ...(spare === undefined ? {} : { spare }) }, screenWidth());
+  const [first = '', ...lines] = layOutTable(fitted);
   // styleText asks stdout: no colours without a terminal, or with NO_COLOR.
-  return [styleText('bold', first, { stream: process.stdout }), ...rest];
+  const table = [styleText('bold', first, { stream: process.stdout }), ...lines];
+  if (fitted.left.length === 0) return table;
+  return [...table, `(no room for ${fitted.left.join(', ')}: a wider terminal shows it, and --json)`];
 }
-
-function isNumeric(rows: Table['rows'], column: number): boolean {
-  const cells = rows.map((row) => row[column]);
-  return (
-    cells.some((cell) => typeof cell === 'number') && cells.every((cell) => typeof cell === 'number' || cell === '-')
-  );
-}
-
-const NO_BORDERS = {
-  top: '',
-  'top-mid': '',
-  'top-left': '',
-  'top-right': '',
-  bottom: '',
-  'bottom-mid': '',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '',
-  'mid-mid': '',
-  right: '',
-  'right-mid': '',
-  middle: '  ',
-};
 
 function utf16(character: string): string {
   return character

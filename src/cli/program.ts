@@ -6,20 +6,25 @@ import { addCheck } from './check.ts';
 import { describeExitCodes } from './exit-codes.ts';
 import { addExplain } from './explain.ts';
 import { usageError } from './failure.ts';
+import { addStatus } from './status.ts';
 import { addWorkers } from './workers.ts';
+
+/** What reads well, and fits every screen. */
+const HELP_WIDTH = 80;
 
 export function createProgram(): Command {
   const program = new Command('edgeproxy')
     .description(
       'The operator\'s commands. "check" looks at what a start would use; "backends" edits the routing database, whether ' +
-        'a proxy runs or not; "explain" and "workers" ask the running proxy over its admin API.',
+        'a proxy runs or not; "status", "explain" and "workers" ask the running proxy over its admin API.',
     )
     .version(packageJson.version)
     // Inherited by the commands: errors are ours to print, and the exit code is ours to choose.
     .exitOverride()
-    .configureOutput({ outputError: () => {} });
+    .configureOutput({ outputError: () => {}, getOutHelpWidth: () => HELP_WIDTH, getErrHelpWidth: () => HELP_WIDTH });
   addCheck(program);
   addBackends(program);
+  addStatus(program);
   addExplain(program);
   addWorkers(program);
   program.addHelpText('afterAll', ({ command }) =>
@@ -28,10 +33,10 @@ export function createProgram(): Command {
   return program.addHelpText(
     'after',
     `
-Each command has its own --help, and --json for programs; results are on stdout, errors on stderr.
-Run from the checkout:  npm run -s edgeproxy -- <command>     or:  node src/cli.ts <command>
+Each command has its own --help, and --json for programs; results are on stdout,
+errors on stderr. Run from the checkout: npm run -s edgeproxy -- <command>
 
-${describeExitCodes()}`,
+${describeExitCodes(HELP_WIDTH)}`,
   );
 }
 

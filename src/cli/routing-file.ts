@@ -70,10 +70,6 @@ export function reloadSecs(env: Environment = process.env): number {
   return setting(env, 'EDGEPROXY_DB_RELOAD_SECS') / 1000;
 }
 
-export function describeReload(secs: number): string {
-  return `a running proxy of this database sees it within ${secs} s (EDGEPROXY_DB_RELOAD_SECS)`;
-}
-
 function listenersOf(env: Environment) {
   return ownEndpointsOf(setting(env, 'EDGEPROXY_LISTEN_ADDR'), setting(env, 'EDGEPROXY_ADMIN_ADDR'));
 }

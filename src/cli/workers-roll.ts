@@ -28,8 +28,9 @@ export function addWorkersRoll(group: Command): void {
     `
 ${ADMIN_NOTE}
 
-Progress is on stderr. Replaced workers drain on until their connections end, at most EDGEPROXY_SHUTDOWN_TIMEOUT_SECS.
-The new workers load the code anew; the primary keeps its own, and a changed environment takes a restart.`,
+Progress is on stderr. Replaced workers drain on until their connections end, at
+most EDGEPROXY_SHUTDOWN_TIMEOUT_SECS. The new workers load the code anew; the
+primary keeps its own, and a changed environment takes a restart.`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
@@ -6,6 +6,8 @@ import { runProgram } from '../../src/cli/program.ts';
 import { writeRoutingDb } from '../fixtures/routing-db.ts';
 import { runCli } from './run-cli.ts';
 
+/** Where no proxy is. */
+const NOBODY = '127.0.0.1:1';
 const ADD = ['backends', 'add', 'sa-1', '--region', 'sa', '--host', '10.0.0.5', '--port', '8080'];
 
 function rowsIn(path: string): Record<string, unknown>[] {
@@ -20,14 +22,16 @@ function rowsIn(path: string): Record<string, unknown>[] {
 t.test('the life of a backend', async (t) => {
   const cwd = t.testdir();
   const path = join(cwd, 'routing.db');
-  const run = (...args: string[]) => runCli(args, { cwd, env: { EDGEPROXY_DB_RELOAD_SECS: '7' } });
+  const env = { EDGEPROXY_DB_RELOAD_SECS: '7', EDGEPROXY_ADMIN_ADDR: NOBODY };
+  const run = (...args: string[]) => runCli(args, { cwd, env });
 
   const added = await run(...ADD, '--country', 'br');
   t.match(added, { code: 0, stderr: '' });
   t.equal(
     added.stdout,
-    'created the routing database routing.db\n' +
-      'added sa-1: 10.0.0.5:8080 in sa/BR, weight 1, soft limit 100, no hard limit, enabled\n' +
+    'added sa-1: 10.0.0.5:8080 in sa/BR, weight 1, soft limit 100, no hard limit, enabled\n' +
+      `created the routing database ${realpathSync(path)}\n` +
+      `no proxy runs at ${NOBODY} (--admin names another); ` +
       'a running proxy of this database sees it within 7 s (EDGEPROXY_DB_RELOAD_SECS)\n',
   );
   const row = {
@@ -73,7 +77,10 @@ t.test('the life of a backend', async (t) => {
   const restored = await run('backends', 'set', 'sa-1', '--restore', '--json');
   t.same(JSON.parse(restored.stdout), {
     backend: { ...set, healthy: true, deleted: false },
+    database: realpathSync(path),
+    created: false,
     reload_secs: 7,
+    proxy: { seen: false, why: 'no_proxy', detail: `no proxy runs at ${NOBODY}` },
   });
   t.same(rowsIn(path), [set]);
 
@@ -81,7 +88,7 @@ t.test('the life of a backend', async (t) => {
   t.same(rowsIn(path), [set], 'without a terminal nothing is deleted unasked');
   t.match(await run('backends', 'delete', 'sa-1', '--yes'), { code: 0, stdout: /^deleted sa-1\n/ });
   t.same(rowsIn(path), []);
-  t.match(await run('backends', 'list'), { code: 0, stdout: /^no backends in routing.db: add one/ });
+  t.match(await run('backends', 'list'), { code: 0, stdout: /^no backends in .*\/routing.db: add one/ });
 });
 
 t.test('list: every row, the bad ones with what is wrong', async (t) => {
@@ -106,22 +113,26 @@ t.test('list: every row, the bad ones with what is wrong', async (t) => {
       .trimEnd()
       .split('\n')
       .map((line) => line.split(/ {2,}/).join('|'));
-  const all = await runCli(['backends', 'list'], { cwd, env: { EDGEPROXY_DB_PATH: 'table.db' } });
+  const env = { EDGEPROXY_DB_PATH: 'table.db', EDGEPROXY_ADMIN_ADDR: NOBODY };
+  const all = await runCli(['backends', 'list'], { cwd, env });
+  t.match(all.stderr, /^without connections: .*nothing listens there/);
   t.equal(all.code, 0);
   t.notOk(all.stdout.includes('\x1b'));
   const [head, ...rows] = lines(all.stdout);
-  t.equal(head, 'ID|APP|REGION|COUNTRY|ADDRESS|WEIGHT|SOFT|HARD|STATUS');
+  t.equal(head, 'ID|APP|PLACE|ADDRESS|WEIGHT|SOFT|HARD|STATE');
   t.match(rows, [
-    /^NULL\|.*\|INVALID: id is NULL: .*--rowid 6\)$/,
-    /^bad\|.*\|INVALID: port is a\\u\{1b\}\[2J: expected an integer from 1 to 65535$/,
-    'eu-1|game|eu|-|127.0.0.1:9001|1|10|20|enabled',
-    'sa-1|-|sa|BR|127.0.0.1:9002|0|10|-|draining (weight 0)',
-    'sa-2|-|sa|-|127.0.0.1:9003|1|10|-|disabled',
-    'sa-3|-|sa|-|127.0.0.1:9004|1|10|-|removed',
+    'NULL|-|-|-|-|-|-|INVALID',
+    'bad|-|-|-|-|-|-|INVALID',
+    'eu-1|game|eu|127.0.0.1:9001|1|10|20|enabled',
+    'sa-1|-|sa/BR|127.0.0.1:9002|0|10|-|draining',
+    'sa-2|-|sa|127.0.0.1:9003|1|10|-|disabled',
+    'sa-3|-|sa|127.0.0.1:9004|1|10|-|removed',
+    /^the proxy skips NULL: id is NULL: .*--rowid 6\)$/,
+    /^the proxy skips bad: port is a\\u\{1b\}\[2J: expected an integer from 1 to 65535$/,
   ]);
 
   const list = async (...args: string[]) => {
-    const { code, stdout } = await runCli(['backends', 'list', '--db', path, '--json', ...args]);
+    const { code, stdout } = await runCli(['backends', 'list', '--db', path, '--admin', NOBODY, '--json', ...args]);
     t.equal(code, 0);
     return (JSON.parse(stdout) as { backends: Record<string, unknown>[] }).backends;
   };
@@ -160,7 +171,8 @@ t.test('list: every row, the bad ones with what is wrong', async (t) => {
 t.test('a long table is one table', async (t) => {
   const path = join(t.testdir(), 'routing.db');
   writeRoutingDb(path, [...Array.from({ length: 150 }, () => ({})), { id: 'a-name-that-is-longer-than-the-others' }]);
-  const { stdout } = await runCli(['backends', 'list', '--db', path]);
+  const wide = { env: { COLUMNS: '120' } };
+  const { stdout } = await runCli(['backends', 'list', '--db', path, '--admin', NOBODY], wide);
   const lines = stdout.trimEnd().split('\n');
   t.equal(lines.length, 152);
   t.equal(new Set(lines.slice(1).map((line) => line.indexOf('enabled'))).size, 1, 'its columns stand below each other');

@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
@@ -6,7 +7,9 @@ import { VARIABLES } from '../../src/config.ts';
 import { WriterProcess } from '../adapters/outbound/sqlite/writer-process.ts';
 import { freePort } from '../fixtures/bind-socket.ts';
 import { writeRoutingDb } from '../fixtures/routing-db.ts';
-import { runCli } from './run-cli.ts';
+import { CLI, runCli } from './run-cli.ts';
+
+const MAIN = join(import.meta.dirname, '../../src/main.ts');
 
 /** Addresses that are free whatever else runs here. */
 const FREE = { EDGEPROXY_LISTEN_ADDR: '127.0.0.1:0', EDGEPROXY_ADMIN_ADDR: '127.0.0.1:0' };
@@ -22,7 +25,8 @@ t.test('the defaults, in an empty directory', async (t) => {
   t.match(stdout, /^addresses: free$/m);
   for (const name of Object.keys(VARIABLES)) t.match(stdout, new RegExp(`^${name} `, 'm'), name);
   t.match(stdout, /routing database routing\.db: does not exist yet; the start creates it/);
-  t.match(stdout, /GeoIP database \(bundled\): readable\nok\n$/);
+  t.match(stdout, /GeoIP database \(bundled\): readable\nengine: (epoll|stream); \d+ client/);
+  t.match(stdout, /warning: no backend serves: clients are refused until there is one\nok, with 1 warning\n$/);
   t.notOk(existsSync(join(cwd, 'routing.db')), 'nothing is created');
 });
 
@@ -33,7 +37,7 @@ t.test('what is set is shown, and a token is not', async (t) => {
   t.match(stdout, /^EDGEPROXY_REGION +eu +set$/m);
   t.match(stdout, /^EDGEPROXY_ADMIN_TOKEN +\(not shown\) +set$/m);
   t.match(stdout, /^DEBUG +\(none\) +set$/m);
-  t.match(stdout, /warning: EDGEPROXY_REGOIN is no variable.*\nok, with 1 warning\n$/);
+  t.match(stdout, /warning: EDGEPROXY_REGOIN is no variable.*\nwarning: .*\nok, with 2 warnings\n$/);
   t.notMatch(stdout, TOKEN);
 
   const json = await runCli(['check', '--json'], { cwd: t.testdir(), env });
@@ -120,6 +124,46 @@ t.test('rows: the good ones counted, the others named, with loops', async (t) =>
 
   const json = await runCli(['check', '--json'], { cwd, env });
   t.match(JSON.parse(json.stdout), { ok: true, database: { exists: true, backends: 2, serving: 1, skipped: 3 } });
+});
+
+t.test('a start that would fail fails here, with its exit code', async (t) => {
+  const cwd = t.testdir({ file: 'x', admin: 'no socket' });
+  const fails: readonly (readonly [Record<string, string>, number, RegExp])[] = [
+    [{ EDGEPROXY_DB_PATH: 'no/routing.db' }, 4, /routing\.db cannot be created: the directory .*no does not exist/],
+    [{ EDGEPROXY_DB_PATH: 'file/routing.db' }, 4, /routing\.db.*/],
+    [{ EDGEPROXY_ADMIN_ADDR: 'unix:no/admin.sock' }, 3, /cannot bind .*: the directory .*no does not exist/],
+    [{ EDGEPROXY_ADMIN_ADDR: 'unix:admin' }, 3, /a file that is no socket stands there/],
+    [{ EDGEPROXY_ADMIN_ADDR: `unix:${'x'.repeat(109)}` }, 3, /may have 10[48] bytes/],
+  ];
+  for (const [env, code, message] of fails) {
+    const start = { EDGEPROXY_LISTEN_ADDR: '127.0.0.1:0', EDGEPROXY_ADMIN_ADDR: 'off', ...env };
+    t.match(await runCli(['check'], { cwd, env: start }), { code, stderr: message }, JSON.stringify(env).slice(0, 60));
+    const { status, stderr } = spawnSync(process.execPath, [MAIN], {
+      cwd,
+      env: start,
+      encoding: 'utf8',
+      timeout: 30_000,
+    });
+    t.equal(status, code, `as the start does: ${stderr}`);
+  }
+});
+
+t.test('a directory that this user may not write to', { skip: process.getuid?.() === 0 && 'root may' }, async (t) => {
+  const cwd = t.testdir({ sealed: {} });
+  chmodSync(join(cwd, 'sealed'), 0o500);
+  const { code, stderr } = await runCli(['check'], { cwd, env: { EDGEPROXY_DB_PATH: 'sealed/routing.db' } });
+  t.match({ code, stderr }, { code: 4, stderr: /this user may not write to the directory/ });
+});
+
+t.test('few descriptors are warned of', { skip: process.platform !== 'linux' }, async (t) => {
+  const command = 'ulimit -n 512 && exec "$0" "$@"';
+  const { status, stdout } = spawnSync('sh', ['-c', command, process.execPath, CLI, 'check'], {
+    cwd: t.testdir(),
+    encoding: 'utf8',
+    env: {},
+  });
+  t.equal(status, 0);
+  t.match(stdout, /warning: a worker can hold 223 client connections, and refuses those beyond: raise/);
 });
 
 t.test('databases that cannot be read', async (t) => {

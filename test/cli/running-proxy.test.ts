@@ -23,7 +23,7 @@ t.test('explain and workers, of a proxy that runs', async (t) => {
     ],
   });
   const admin = proxy.admin.replace('http://', '');
-  const run = (...args: string[]) => runCli(args, { env: { EDGEPROXY_ADMIN_ADDR: admin } });
+  const run = (...args: string[]) => runCli(args, { env: { EDGEPROXY_ADMIN_ADDR: admin, COLUMNS: '120' } });
   const explainLines = async (...args: string[]) => lines((await run('explain', ...args)).stdout);
 
   const [client, listener, binding, choice, , head, ...rows] = await explainLines('200.160.0.8');
@@ -31,11 +31,11 @@ t.test('explain and workers, of a proxy that runs', async (t) => {
   t.equal(listener, `listener|127.0.0.1:${proxy.port}, any app; routing table 1`);
   t.equal(binding, 'binding|none');
   t.equal(choice, 'choice|sa-1: the lowest score');
-  t.equal(head, 'BACKEND|APP|REGION|COUNTRY|ADDRESS|TIER|CONNS|SOFT|HARD|WEIGHT|SCORE|EXCLUDED');
+  t.equal(head, 'BACKEND|APP|PLACE|ADDRESS|TIER|CONNS|SOFT|HARD|WEIGHT|SCORE|EXCLUDED');
   t.same(rows, [
-    `*|sa-1|-|sa|BR|127.0.0.1:${backend.port}|0 country|0|4|-|1|0 + 0|-`,
-    'us-2|-|us|-|127.0.0.2:1|3 elsewhere|0|10|-|1|300 + 0|-',
-    'us-1|game|us|-|127.0.0.1:9001|3 elsewhere|0|10|-|1|300 + 0|disabled',
+    `*|sa-1|-|sa/BR|127.0.0.1:${backend.port}|country|0|4|-|1|0 + 0|-`,
+    'us-2|-|us|127.0.0.2:1|elsewhere|0|10|-|1|300 + 0|-',
+    'us-1|game|us|127.0.0.1:9001|elsewhere|0|10|-|1|300 + 0|disabled',
   ]);
 
   const limited = await explainLines('200.160.0.8', '--limit', '1');

@@ -27,6 +27,7 @@ t.test('every command has its help', async (t) => {
       'edgeproxy check',
       'edgeproxy backends',
       ...['list', 'add', 'set', 'enable', 'disable', 'remove', 'delete'].map((name) => `backends ${name}`),
+      'edgeproxy status',
       'edgeproxy explain',
       'edgeproxy workers',
       ...['list', 'roll', 'scale'].map((name) => `workers ${name}`),
@@ -38,6 +39,11 @@ t.test('every command has its help', async (t) => {
     t.match(help, new RegExp(`^Usage: edgeproxy .*${name} `), name);
     t.ok(command.description().length > 0, name);
     t.equal(help.includes('--json'), command.commands.length === 0, name);
+    t.same(
+      help.split('\n').filter((line) => line.length > 80),
+      [],
+      `${name}: fits a screen`,
+    );
     t.match(help, /Exit codes: see "edgeproxy --help"/, name);
     for (const option of command.options) t.ok(option.description.length > 0, `${name} ${option.flags}`);
   }
@@ -58,6 +64,10 @@ t.test('help is a result: on stdout, with exit code 0', async (t) => {
 t.test("the program's help names every error with its exit code", async (t) => {
   const { code, stdout } = await runCli(['--help']);
   t.equal(code, 0);
+  t.same(
+    stdout.split('\n').filter((line) => line.length > 80),
+    [],
+  );
   const codes = new Map<string, number>();
   let exitCode = 0;
   for (const line of stdout.slice(stdout.indexOf('Exit codes:')).split('\n')) {
