@@ -170,6 +170,16 @@ function unsent({ socket }: Peer): number {
   return socket.writableLength + (handle?.writeQueueSize ?? 0);
 }
 
+/** Keeps what comes, and rests for some turns after every piece. */
+export function readSlowly(peer: Peer): void {
+  const { socket } = peer.read();
+  socket.on('data', async () => {
+    socket.pause();
+    for (let turn = 0; turn < 3; turn++) await nextTurn();
+    socket.resume();
+  });
+}
+
 async function floodAndDrain(t: Test, link: Pair, writer: Peer, reader: Peer): Promise<void> {
   const sent = createHash('sha256');
   const chunk = Buffer.alloc(1024 * 1024);

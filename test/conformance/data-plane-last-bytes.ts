@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Test } from 'tap';
-import { bytesOf, sendUntilStalled, stalled } from './data-plane-bytes.ts';
-import { backend, type MakeEngine, type Pair, type Peer, pair, Rig } from './data-plane-rig.ts';
+import { bytesOf, readSlowly, sendUntilStalled, stalled } from './data-plane-bytes.ts';
+import { backend, type MakeEngine, type Pair, pair, Rig } from './data-plane-rig.ts';
 
 /** Around what engines read at once, and what they keep: 64 KiB. */
 const SIZES = [1, 2, 3, 4].flatMap((times) => [-1, 0, 1].map((more) => times * 65_536 + more));
@@ -114,14 +114,4 @@ async function roomFor(t: Test, rig: Rig, link: Pair, writer: 'client' | 'backen
   const room = writer === 'client' ? bytesToBackend : bytesToClient;
   t.ok(room < FLOOD.length, `${room} bytes were taken`);
   return room;
-}
-
-/** Keeps what comes, and rests for some turns after every piece. */
-function readSlowly(peer: Peer): void {
-  const { socket } = peer.read();
-  socket.on('data', async () => {
-    socket.pause();
-    for (let turn = 0; turn < 3; turn++) await nextTurn();
-    socket.resume();
-  });
 }

@@ -10,6 +10,7 @@ import { endsSuite } from './data-plane-ends.ts';
 import { headSuite } from './data-plane-head.ts';
 import { headBytesSuite } from './data-plane-head-bytes.ts';
 import { headEndsSuite } from './data-plane-head-ends.ts';
+import { lateResetsSuite } from './data-plane-late-resets.ts';
 import { backend, bind, client, LISTENER, type MakeEngine, pair, Rig } from './data-plane-rig.ts';
 import { shareSuite } from './data-plane-share.ts';
 
@@ -27,6 +28,7 @@ export function dataPlaneConformance(t: Test, make: MakeEngine): void {
   t.test('heads: bytes', async (t) => headBytesSuite(t, make));
   t.test('ends and resets', async (t) => endsSuite(t, make));
   t.test('a contended backend', async (t) => contendedSuite(t, make));
+  t.test('late resets', async (t) => lateResetsSuite(t, make));
   t.test('what is checked once a second', async (t) => checksSuite(t, make));
   t.test('descriptors', async (t) => descriptorsSuite(t, make));
 }

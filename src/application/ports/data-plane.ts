@@ -7,6 +7,12 @@
  * Engines may differ in speed and memory, and otherwise only in this: `epoll` holds 2^20 connections at most, whatever
  * `maxConnections` says, and begins TCP keepalive a second after a connection opened; `stream` closes its listening
  * sockets and asks for them again (`onReopen`) where `epoll` pauses them.
+ *
+ * What a side finished stays finished: when it fails after its end, what it sent goes on to the other side, with the end,
+ * and what that one sends is dropped. The connection is over when the other side ends too, or is reset some seconds after
+ * it got everything, which `epoll` asks its kernel, and `stream` takes for granted of the first 64 KiB, and otherwise after
+ * the timeouts, or a minute. A side that fails before its end resets the other at once. Off Linux, `stream` can tell the
+ * two apart only where the end was read before.
  */
 
 /** A connection on this port. An integer from 1 up, unique among the open ones of its engine. */
@@ -24,9 +30,9 @@ export type RejectHow = 'close' | 'reset';
 export type CloseReason =
   /** both sides sent their end */
   | 'finished'
-  /** the client reset the connection, or vanished */
+  /** the client reset the connection, or vanished; what it had finished before was delivered */
   | 'client_reset'
-  /** the backend reset the connection, or vanished */
+  /** the backend reset the connection, or vanished; what it had finished before was delivered */
   | 'backend_reset'
   /** no byte either way for the idle time */
   | 'idle_timeout'

@@ -1,5 +1,4 @@
 // Runs in: worker
-import { isIP } from 'node:net';
 import type {
   CloseReason,
   Conn,
@@ -10,6 +9,8 @@ import type {
 } from '../../../application/ports/data-plane.ts';
 import { codeOf } from '../../../errors.ts';
 import { ClientHead, type Events, type HeadSource } from './client-head.ts';
+import { Delivery } from './delivery.ts';
+import { isEndpoint } from './endpoint.ts';
 import { isGone } from './node-internals.ts';
 import type { ReadBuffers } from './read-buffers.ts';
 import { type ClientSource, Side, type SideOwner } from './side.ts';
@@ -56,6 +57,7 @@ export class Connection implements SideOwner {
   #contended = false;
   /** How the client is to learn that a contended connection is over, once that was told; `null`: it is not over, or told. */
   #part: (() => void) | null = null;
+  #delivery: Delivery | null = null;
 
   constructor(conn: Conn, owner: ConnectionOwner, client: ClientSource, head: HeadSource | null = null) {
     this.#conn = conn;
@@ -130,15 +132,15 @@ export class Connection implements SideOwner {
     }
     client.rest();
     backend.rest();
-    // A side that is not being read gets no event of a reset.
-    for (const side of [client, backend]) {
-      if ((side.paused || side.ended) && isGone(side.socket)) {
-        this.sideFailed(side);
-        return;
-      }
-    }
-    const { idleTimeoutMs, halfCloseTimeoutMs } = this.#owner.options;
+    const { options } = this.#owner;
+    const { idleTimeoutMs, halfCloseTimeoutMs } = options;
     const silent = now - this.#activeAt;
+    if (this.#delivery !== null) {
+      if (this.#delivery.isOver(silent, options)) this.#fail(this.#delivery.lost);
+      return;
+    }
+    // A side that is not being read gets no event of a reset.
+    for (const side of [client, backend]) if ((side.paused || side.ended) && isGone(side.socket)) side.probe();
     if (halfCloseTimeoutMs > 0 && silent >= halfCloseTimeoutMs && (client.ended || backend.ended)) {
       this.#expire('half_close_timeout');
     } else if (idleTimeoutMs > 0 && silent >= idleTimeoutMs) {
@@ -151,13 +153,18 @@ export class Connection implements SideOwner {
     return this.#head?.add(bytes) ?? 0;
   }
 
+  sideLost(side: Side, error: Error): boolean {
+    const other = side === this.#client ? this.#backend : this.#client;
+    if (this.#state !== 'open' || other === null || !Delivery.canFollow(side, error)) return false;
+    if (this.#delivery !== null) return this.#delivery.lost === side;
+    this.#delivery = new Delivery(side, other);
+    this.#reason = this.#resetOf(side);
+    return true;
+  }
+
   sideFailed(side: Side, error?: Error): void {
-    if (this.#state === 'dialling' && side === this.#backend) {
-      this.#dialError ||= codeOf(error) || 'ECONNABORTED';
-    } else if (this.#state !== 'closing') {
-      this.#close(side === this.#client ? 'client_reset' : 'backend_reset');
-      this.#resetBoth();
-    }
+    if (this.#state === 'dialling' && side === this.#backend) this.#dialError ||= codeOf(error) || 'ECONNABORTED';
+    else if (this.#state !== 'closing' && this.#state !== 'over') this.#fail(side);
   }
 
   sideEnded(side: Side): void {
@@ -185,8 +192,10 @@ export class Connection implements SideOwner {
       this.#backend = null;
       this.#contended = false;
       this.#owner.events.push({ type: 'connectFailed', conn: this.#conn, code: this.#dialError });
-    } else if (this.#backend === null || this.#backend.closed) {
-      this.#backendClosed();
+    } else {
+      // The other side has got all that there was.
+      if (this.#delivery !== null && this.#delivery.lost !== side) this.#delivery.lost.socket.destroy();
+      if (this.#backend === null || this.#backend.closed) this.#backendClosed();
     }
   }
 
@@ -216,6 +225,16 @@ export class Connection implements SideOwner {
     this.#head?.stop();
     this.#state = 'closing';
     this.#reason = reason;
+  }
+
+  /** Resets both sides, because that one failed, or another one before it. */
+  #fail(side: Side): void {
+    this.#close(this.#delivery === null ? this.#resetOf(side) : this.#reason);
+    this.#resetBoth();
+  }
+
+  #resetOf(side: Side): CloseReason {
+    return side === this.#client ? 'client_reset' : 'backend_reset';
   }
 
   /**
@@ -276,9 +295,4 @@ export class Connection implements SideOwner {
       durationMs: performance.now() - this.#acceptedAt,
     };
   }
-}
-
-/** `net.connect` would throw at another port, and resolve another host. */
-function isEndpoint({ host, port }: Endpoint): boolean {
-  return isIP(host) !== 0 && Number.isInteger(port) && port >= 1 && port <= 65535;
 }

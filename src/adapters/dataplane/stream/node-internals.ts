@@ -84,6 +84,21 @@ export function readInto(socket: net.Socket, buffer: Uint8Array): boolean {
 }
 
 /**
+ * Asks `keep` of every write that fails, before the socket is destroyed for it, with what it has not read. `true`: it stays
+ * open, and nothing more is to be written.
+ */
+export function surviveWrites(socket: net.Socket, keep: (error: Error) => boolean): void {
+  type Done = (error?: Error | null) => void;
+  const survive = (done: Done): Done => {
+    return (error) => done(error instanceof Error && keep(error) ? null : error);
+  };
+  // What a stream calls to write, and `net.Socket` implements: stream.md, "Implementing a Writable stream".
+  const { _write: write, _writev: writev } = socket;
+  socket._write = (chunk, encoding, done) => write.call(socket, chunk, encoding, survive(done));
+  if (writev !== undefined) socket._writev = (chunks, done) => writev.call(socket, chunks, survive(done));
+}
+
+/**
  * Whether the peer reset the connection, for a socket that is not being read and so gets no event of it. Only told of one
  * that has not been ended from here: after both ends the kernel's answer is the same.
  */

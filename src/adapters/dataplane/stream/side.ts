@@ -1,6 +1,6 @@
 // Runs in: worker
 import net from 'node:net';
-import { makeSocket, readInto, type TcpHandle } from './node-internals.ts';
+import { makeSocket, readInto, surviveWrites, type TcpHandle } from './node-internals.ts';
 import { BULK_READ, type ReadBuffers } from './read-buffers.ts';
 
 /** An accepted connection: as Node's handle, or as a socket that has not been read. */
@@ -19,6 +19,8 @@ const DIALLING = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPAL
 export interface SideOwner {
   /** Bytes were read before `start`; reading has stopped. Returns how many may be read next at most, 0: any number. */
   sideRead(side: Side, bytes: Buffer): number;
+  /** A write to the side failed. `false`: its socket fails now; `true`: what it sent before is still read. */
+  sideLost(side: Side, error: Error): boolean;
   /** The side's socket failed; its `sideClosed` follows. */
   sideFailed(side: Side, error: Error): void;
   /** The peer sent its end, and everything before it was passed on. */
@@ -46,6 +48,8 @@ export class Side {
   /** The peer sent its end. */
   ended = false;
   closed = false;
+  /** The peer is gone: what the other side sends is dropped. What this one sent before its end still goes to the other. */
+  lost = false;
   /** Not being read, because the other side has not yet taken what came before. */
   paused = false;
   readonly #owner: SideOwner;
@@ -105,6 +109,11 @@ export class Side {
     if (first.length === 0 || this.#pass(first)) this.socket.resume();
   }
 
+  /** A write of nothing, which fails if the peer is gone. */
+  probe(): void {
+    this.socket.write(NOTHING);
+  }
+
   /** RST to the peer, as far as it has not been sent one. */
   reset(): void {
     const { socket } = this;
@@ -145,6 +154,7 @@ export class Side {
 
   #attach(): void {
     const { socket } = this;
+    surviveWrites(socket, (error) => this.#owner.sideLost(this, error));
     socket.on('error', (error) => this.#owner.sideFailed(this, error));
     socket.on('close', () => {
       this.closed = true;
@@ -188,6 +198,8 @@ export class Side {
   #pass(chunk: Buffer): boolean {
     const other = this.#other;
     if (other === null || other.socket.destroyed) return false;
+    // Whoever sends it would not come to read otherwise.
+    if (other.lost) return true;
     this.bytes += chunk.length;
     this.paused = !other.socket.write(chunk);
     return !this.paused;

@@ -1,5 +1,6 @@
 #include "connection.h"
 
+#include <errno.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -72,7 +73,16 @@ void connection_reset(engine *e, connection *c, enum close_reason reason) {
 }
 
 void connection_failed(engine *e, connection *c, int side) {
-  connection_reset(e, c, side == CLIENT ? REASON_CLIENT_RESET : REASON_BACKEND_RESET);
+  connection_reset(e, c, reason_of_failure(side));
+}
+
+void connection_expire(engine *e, connection *c, enum close_reason reason) {
+  if (c->sides[CLIENT].failed)
+    connection_failed(e, c, CLIENT);
+  else if (c->sides[BACKEND].failed)
+    connection_failed(e, c, BACKEND);
+  else
+    connection_finish(e, c, reason);
 }
 
 void connection_reject(engine *e, connection *c, bool reset) {
@@ -99,6 +109,19 @@ bool side_watch(engine *e, connection *c, int side, bool also_writable) {
 void side_note(struct side *side, uint32_t events) {
   if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) side->hung_up = true;
   if (events & EPOLLPRI) side->urgent = true;
-  if (events & EPOLLERR) side->failed = true;
+  if (events & EPOLLERR)
+    side_failed(side, 0);
+  /* Of a failure that has been told there is only a hang-up left. */
+  else if ((events & EPOLLRDHUP) && !side->failed)
+    side->finished = true;
   if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) side->readable = true;
+}
+
+void side_failed(struct side *side, int error) {
+  if (side->failed) return;
+  side->failed = true;
+  if (error == 0) error = take_error(side->fd);
+  /* The kernel tells EPIPE of a reset that came after the peer's end, and ECONNRESET of another. It tells it once: a read
+   * would say then that the peer ended, whatever it did. */
+  if (error == EPIPE) side->finished = true;
 }

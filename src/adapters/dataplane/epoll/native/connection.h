@@ -38,8 +38,10 @@ struct side {
   bool readable;
   /* The peer's end, or a failure, is in the kernel's queue, behind what is still to be read. */
   bool hung_up;
-  /* The peer reset, or vanished. */
+  /* The peer reset, or vanished: nothing is sent to it any more. */
   bool failed;
+  /* The peer's end is in the kernel's queue, or was read: a failure that came later has not taken it back. */
+  bool finished;
   /* A read may stop short at urgent data, so a short read does not mean that there is no more. */
   bool urgent;
   /* The peer's end was read. */
@@ -57,6 +59,8 @@ typedef struct connection {
   bool keepalive;
   /* Others may be waiting for the backend's slot: its end is told before the client learns of it. */
   bool contended;
+  /* One side failed, and the other had acknowledged all that it finished, when this was looked at last. */
+  bool delivered;
   /* Neighbours among the dials, as numbers; of a free slot, `next` is the free list's. */
   uint32_t previous;
   uint32_t next;
@@ -70,6 +74,10 @@ typedef struct connection {
   struct side sides[2];
 } connection;
 
+static inline enum close_reason reason_of_failure(int side) {
+  return side == CLIENT ? REASON_CLIENT_RESET : REASON_BACKEND_RESET;
+}
+
 /* A client that was accepted becomes a connection. `heads`: it is told of when its first bytes are there; NULL: now.
  * false: out of memory, or all numbers are used. */
 bool connection_open(struct engine *e, int fd, int32_t listener, struct head_queue *heads,
@@ -82,6 +90,8 @@ void connection_finish(struct engine *e, connection *c, enum close_reason reason
 void connection_reset(struct engine *e, connection *c, enum close_reason reason);
 /* Resets both sides, because that one failed. */
 void connection_failed(struct engine *e, connection *c, int side);
+/* Finishes a connection whose time is over; one of which a side has failed is reset. */
+void connection_expire(struct engine *e, connection *c, enum close_reason reason);
 /* Turns a client away that is neither dialling nor open. */
 void connection_reject(struct engine *e, connection *c, bool reset);
 
@@ -90,5 +100,7 @@ void connection_reject(struct engine *e, connection *c, bool reset);
 bool side_watch(struct engine *e, connection *c, int side, bool also_writable);
 /* Keeps what an edge told, until it is read. */
 void side_note(struct side *side, uint32_t events);
+/* The peer failed, of which `error` tells; by 0 the kernel is asked. */
+void side_failed(struct side *side, int error);
 
 #endif

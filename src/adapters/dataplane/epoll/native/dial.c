@@ -91,22 +91,21 @@ void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, soc
 void dial_ready(engine *e, connection *c, uint32_t events) {
   int error = 0;
   if (events & (EPOLLERR | EPOLLHUP)) {
-    socklen_t length = sizeof error;
-    if (getsockopt(c->sides[BACKEND].fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
+    error = take_error(c->sides[BACKEND].fd);
     /* It was connected and closed in between, which its reader finds out. */
     if (error == 0 && !(events & EPOLLOUT)) error = ECONNABORTED;
   } else if (!(events & EPOLLOUT)) {
     return;
   }
-  if (error != 0) {
+  /* EPIPE: it was connected, has sent its end, and failed then. */
+  if (error != 0 && error != EPIPE) {
     fail(e, c, error);
     return;
   }
   dial_forget(e, c);
   /* This edge may have told of more than the connection. */
-  c->sides[BACKEND].readable = (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0;
-  c->sides[BACKEND].hung_up = (events & (EPOLLRDHUP | EPOLLHUP)) != 0;
-  c->sides[BACKEND].urgent = (events & EPOLLPRI) != 0;
+  side_note(&c->sides[BACKEND], events & ~(uint32_t)EPOLLERR);
+  if (error != 0) side_failed(&c->sides[BACKEND], error);
   connected(e, c);
 }
 

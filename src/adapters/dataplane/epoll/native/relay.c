@@ -30,9 +30,20 @@ enum outcome {
   OVER,
 };
 
-static enum outcome failed(engine *e, connection *c, int side) {
-  connection_failed(e, c, side);
-  return OVER;
+/* A side failed, by `error`; 0: of which the kernel is asked. What it had finished still goes to the other one. */
+static enum outcome failed(engine *e, connection *c, int side, int error) {
+  struct side *source = &c->sides[side];
+  struct side *target = &c->sides[!side];
+  side_failed(source, error);
+  if (target->failed || !source->finished) {
+    connection_failed(e, c, target->failed ? !side : side);
+    return OVER;
+  }
+  if (target->waiting != NULL) buffers_release(&e->buffers, target->waiting);
+  target->waiting = NULL;
+  /* There may be no edge that tells of what is left. */
+  source->readable = !source->ended;
+  return WAITS;
 }
 
 /* Bytes that the kernel took, 0 to `length`; -1: the peer is gone. When the end is to follow at once, the last segment
@@ -55,7 +66,7 @@ static enum outcome flush(engine *e, connection *c, int from) {
   struct side *source = &c->sides[from];
   struct chunk *waiting = source->waiting;
   ssize_t n = send_some(&c->sides[!from], waiting->data + waiting->offset, waiting->length, false);
-  if (n < 0) return failed(e, c, !from);
+  if (n < 0) return failed(e, c, !from, errno);
   if (n > 0) c->active_at = e->now;
   source->bytes += (uint64_t)n;
   waiting->offset += (uint32_t)n;
@@ -70,30 +81,32 @@ static enum outcome flush(engine *e, connection *c, int from) {
 static enum outcome pass_on(engine *e, connection *c, int from, uint32_t length, bool last) {
   struct side *source = &c->sides[from];
   ssize_t n = send_some(&c->sides[!from], e->buffers.scratch->data, length, last);
-  if (n < 0) return failed(e, c, !from);
+  if (n < 0) return failed(e, c, !from, errno);
   c->active_at = e->now;
   source->bytes += (uint64_t)n;
   if ((uint32_t)n == length) return MOVES;
-  /* The peer is gone, so nobody would read the rest to the end to find that out. */
-  if (source->failed) return failed(e, c, from);
+  /* Nobody would read the rest to the end to find out that it has none. */
+  if (source->failed && !source->finished) return failed(e, c, from, 0);
   source->read_size = FIRST_READ_BYTES;
   source->waiting = buffers_keep(&e->buffers, (uint32_t)n, length - (uint32_t)n);
-  if (source->waiting == NULL) return failed(e, c, !from);
   struct side *target = &c->sides[!from];
   /* Before the relay watches it at all, it is told later. */
-  if (target->watched != 0 && !(target->watched & EPOLLOUT) && !side_watch(e, c, !from, true))
-    return failed(e, c, !from);
-  return WAITS;
+  bool told = target->watched == 0 || (target->watched & EPOLLOUT);
+  if (source->waiting != NULL && (told || side_watch(e, c, !from, true))) return WAITS;
+  connection_failed(e, c, !from);
+  return OVER;
 }
 
 /* The peer's end came, and everything before it was passed on. */
 static enum outcome end(engine *e, connection *c, int from) {
-  c->sides[from].ended = true;
-  c->sides[from].readable = false;
+  struct side *source = &c->sides[from];
+  source->finished = source->ended = true;
+  source->readable = false;
   c->active_at = e->now;
   if (c->sides[!from].ended) {
+    bool unfinished = source->failed || c->sides[!from].failed;
     /* The close sends the other end. */
-    connection_finish(e, c, REASON_FINISHED);
+    connection_finish(e, c, unfinished ? reason_of_failure(source->failed ? from : !from) : REASON_FINISHED);
     return OVER;
   }
   /* Fails only on a socket that was reset, which epoll tells. */
@@ -101,23 +114,26 @@ static enum outcome end(engine *e, connection *c, int from) {
   return WAITS;
 }
 
-/* One read, passed on. */
-static enum outcome step(engine *e, connection *c, int from) {
+/* One read, passed on; adds its bytes to `moved`. */
+static enum outcome step(engine *e, connection *c, int from, uint64_t *moved) {
   struct side *source = &c->sides[from];
   uint32_t wanted = buffers_are_scarce(&e->buffers) ? FIRST_READ_BYTES : source->read_size;
   ssize_t n = recv(source->fd, e->buffers.scratch->data, wanted, 0);
-  /* An end that came before a reset is read all the same. */
-  if (n == 0) return source->failed ? failed(e, c, from) : end(e, c, from);
+  /* After a failure that has been told, the kernel says the end of whatever there was. */
+  if (n == 0) return source->failed && !source->finished ? failed(e, c, from, 0) : end(e, c, from);
   if (n < 0) {
     if (errno == EINTR) return MOVES;
-    if (errno != EAGAIN && errno != EWOULDBLOCK) return failed(e, c, from);
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return failed(e, c, from, errno);
     source->readable = false;
     return WAITS;
   }
+  *moved += (uint64_t)n;
   /* epoll(7): a short read has emptied a stream's queue. When the end had come before, there is only that left. */
   bool emptied = n < wanted && !source->urgent;
   bool last = emptied && source->hung_up && !source->failed;
-  enum outcome outcome = pass_on(e, c, from, (uint32_t)n, last);
+  /* What comes for a side that failed is dropped: its sender would not come to read otherwise. */
+  bool dropped = c->sides[!from].failed;
+  enum outcome outcome = dropped ? MOVES : pass_on(e, c, from, (uint32_t)n, last);
   if (outcome != MOVES) return outcome;
   if (last) return end(e, c, from);
   if (n == wanted && wanted < SCRATCH_BYTES) source->read_size = wanted * 2;
@@ -130,15 +146,24 @@ static enum outcome step(engine *e, connection *c, int from) {
 /* Moves what there is from one side to the other. */
 static enum outcome pump(engine *e, connection *c, int from) {
   struct side *source = &c->sides[from];
-  uint64_t enough = source->bytes + BYTES_PER_TURN;
-  while (source->bytes < enough) {
+  uint64_t moved = 0;
+  while (moved < BYTES_PER_TURN) {
     if (!source->readable || source->ended) return WAITS;
-    enum outcome outcome = step(e, c, from);
+    enum outcome outcome = step(e, c, from, &moved);
     if (outcome != MOVES) return outcome;
   }
   /* There is more, of which no edge will tell; to ask epoll again makes one. */
-  if (source->watched != 0 && !side_watch(e, c, from, false)) return failed(e, c, from);
-  return WAITS;
+  if (source->watched == 0 || side_watch(e, c, from, false)) return WAITS;
+  connection_failed(e, c, from);
+  return OVER;
+}
+
+/* A write may have found that the other side failed: what that one had finished is still to be read. */
+static enum outcome pump_both(engine *e, connection *c, int from) {
+  enum outcome outcome = c->sides[from].waiting == NULL ? pump(e, c, from) : WAITS;
+  struct side *other = &c->sides[!from];
+  if (outcome == OVER || !other->failed || other->waiting != NULL) return outcome;
+  return pump(e, c, !from);
 }
 
 void relay_start(engine *e, connection *c) {
@@ -147,19 +172,13 @@ void relay_start(engine *e, connection *c) {
   struct side *client = &c->sides[CLIENT];
   if (client->watched == 0) client->readable = true;
   client->read_size = c->sides[BACKEND].read_size = FIRST_READ_BYTES;
+  if (client->failed && failed(e, c, CLIENT, 0) == OVER) return;
   if (c->head != NULL) {
     head_hand_over(e, c);
-    if (client->waiting != NULL) {
-      /* The client is gone: nobody would read the rest to the end to find that out. */
-      if (client->failed) {
-        connection_failed(e, c, CLIENT);
-        return;
-      }
-      if (flush(e, c, CLIENT) == OVER) return;
-    }
+    if (client->waiting != NULL && flush(e, c, CLIENT) == OVER) return;
   }
   if (client->waiting == NULL && pump(e, c, CLIENT) == OVER) return;
-  if (c->sides[BACKEND].readable && pump(e, c, BACKEND) == OVER) return;
+  if (c->sides[BACKEND].readable && c->sides[BACKEND].waiting == NULL && pump(e, c, BACKEND) == OVER) return;
   for (int i = 0; i < 2; i++) {
     bool blocked = c->sides[!i].waiting != NULL;
     bool enough = c->sides[i].watched != 0 && (!blocked || (c->sides[i].watched & EPOLLOUT));
@@ -175,13 +194,23 @@ void relay_ready(engine *e, connection *c, int side, uint32_t events) {
   side_note(source, events);
 
   /* A side that is not being read would never be found out by a read. */
-  if (source->failed && (source->ended || source->waiting != NULL)) {
-    connection_failed(e, c, side);
-    return;
-  }
+  bool unread = source->ended || source->waiting != NULL;
+  if (source->failed && (source->finished || unread) && failed(e, c, side, 0) == OVER) return;
   if ((events & EPOLLOUT) && c->sides[!side].waiting != NULL) {
     enum outcome outcome = flush(e, c, !side);
-    if (outcome == OVER || (outcome == MOVES && pump(e, c, !side) == OVER)) return;
+    if (outcome == OVER || (outcome == MOVES && pump_both(e, c, !side) == OVER)) return;
   }
-  if (source->waiting == NULL) pump(e, c, side);
+  pump_both(e, c, side);
+}
+
+void relay_check(engine *e, connection *c) {
+  for (int i = 0; i < 2; i++) {
+    if (!c->sides[i].failed || !c->sides[i].ended) continue;
+    if (!is_acknowledged(c->sides[!i].fd)) return;
+    if (!c->delivered)
+      c->delivered = true;
+    else
+      connection_failed(e, c, i);
+    return;
+  }
 }

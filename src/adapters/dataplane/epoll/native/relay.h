@@ -9,5 +9,8 @@
 void relay_start(struct engine *e, connection *c);
 /* A side of an open connection has something to tell, by its epoll `events`. It may be over when this returns. */
 void relay_ready(struct engine *e, connection *c, int side, uint32_t events);
+/* To be called once a second for a connection of which a side has failed: resets the other side when that has acknowledged
+ * all that the failed one had finished, and had time to read it and to end by itself. */
+void relay_check(struct engine *e, connection *c);
 
 #endif

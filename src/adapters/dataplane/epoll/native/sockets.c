@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -41,6 +42,17 @@ void set_acknowledge_with_data(int fd) {
 bool has_bytes(int fd) {
   int count = 0;
   return ioctl(fd, FIONREAD, &count) == 0 && count > 0;
+}
+
+bool is_acknowledged(int fd) {
+  int count = 0;
+  return ioctl(fd, SIOCOUTQ, &count) != 0 || count == 0;
+}
+
+int take_error(int fd) {
+  int error = 0;
+  socklen_t length = sizeof error;
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
 }
 
 void close_with_reset(int fd) {

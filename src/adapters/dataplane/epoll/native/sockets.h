@@ -17,6 +17,10 @@ void set_acknowledge_with_data(int fd);
 
 /* There are bytes to read. */
 bool has_bytes(int fd);
+/* The peer has acknowledged everything that was sent to it, its end as well. */
+bool is_acknowledged(int fd);
+/* What befell the socket, as an errno, or 0; the kernel tells it once. */
+int take_error(int fd);
 
 /* RST to the peer, when it has not had both ends. */
 void close_with_reset(int fd);

@@ -1,6 +1,7 @@
 #include "timers.h"
 
 #include "engine.h"
+#include "relay.h"
 #include "sockets.h"
 
 /* Connections that get keepalive in one scan: eight system calls each. */
@@ -12,11 +13,14 @@
 /* Closes a connection whose time is over. */
 static void check(engine *e, connection *c) {
   uint64_t silent = e->now - c->active_at;
-  bool half_closed = c->sides[CLIENT].ended || c->sides[BACKEND].ended;
+  bool failed = c->sides[CLIENT].failed || c->sides[BACKEND].failed;
+  bool half_closed = failed || c->sides[CLIENT].ended || c->sides[BACKEND].ended;
+  if (failed) relay_check(e, c);
+  if (c->state != STATE_OPEN) return;
   if (e->half_close_timeout > 0 && half_closed && silent >= e->half_close_timeout)
-    connection_finish(e, c, REASON_HALF_CLOSE_TIMEOUT);
+    connection_expire(e, c, REASON_HALF_CLOSE_TIMEOUT);
   else if (e->idle_timeout > 0 && silent >= e->idle_timeout)
-    connection_finish(e, c, REASON_IDLE_TIMEOUT);
+    connection_expire(e, c, REASON_IDLE_TIMEOUT);
 }
 
 static void check_all(engine *e) {
