@@ -1,6 +1,7 @@
 // Runs in: thread
 import { move, transferableSymbol, valueSymbol } from 'piscina';
-import { type LoadReply, type LoadRequest, loadTable } from '../src/adapters/outbound/sqlite/load-table.ts';
+import type { LoadReply, LoadRequest } from '../src/adapters/outbound/sqlite/load-protocol.ts';
+import { loadTable } from '../src/adapters/outbound/sqlite/load-table.ts';
 import { transferables } from '../src/domain/table-image.ts';
 
 /** The piscina task that loads the routing table: its columns are moved to the primary, not copied. */

@@ -1,6 +1,7 @@
 // Runs in: cli
 import { realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { LOAD_VERSION } from '../adapters/outbound/sqlite/load-protocol.ts';
 import { loadTable } from '../adapters/outbound/sqlite/load-table.ts';
 import type { Config } from '../config.ts';
 import { FLAG_DELETED, FLAG_HEALTHY, type RowProblem, type TableImage } from '../domain/table-image.ts';
@@ -35,7 +36,7 @@ export async function checkDatabase(config: Config): Promise<DatabaseReport> {
   if (real === null) return { ...nothing, exists: false, ...creation(path) };
 
   const ownEndpoints = ownEndpointsOf(listeners, config.admin);
-  const reply = await loadTable({ path: real, listeners, ownEndpoints, leftOver: null });
+  const reply = await loadTable({ version: LOAD_VERSION, path: real, listeners, ownEndpoints, leftOver: null });
   if (reply.kind === 'failed') return { ...nothing, error: new EdgeError(reply.code, reply.message) };
   const { image, warning } = reply;
   return {

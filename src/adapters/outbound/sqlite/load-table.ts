@@ -1,40 +1,18 @@
 // Runs in: thread
 import { stat } from 'node:fs/promises';
-import type { Listener } from '../../../domain/entities.ts';
-import { buildTableImage, type TableImage } from '../../../domain/table-image.ts';
-import { EdgeError, type ErrorCode } from '../../../errors.ts';
+import { buildTableImage } from '../../../domain/table-image.ts';
+import { EdgeError } from '../../../errors.ts';
 import { databaseError } from './failure.ts';
-import { type FileId, idOf, sameFile, walIdOf } from './file-id.ts';
-import type { LeftOverWal } from './left-over-wal.ts';
+import { idOf, sameFile, walIdOf } from './file-id.ts';
+import { LOAD_VERSION, type LoadReply, type LoadRequest, otherRelease } from './load-protocol.ts';
 import { openTable } from './open.ts';
-import { type OwnEndpoint, ownEndpointTest } from './own-endpoints.ts';
+import { ownEndpointTest } from './own-endpoints.ts';
 import { MAX_ROWS, readBackends } from './read.ts';
-
-/** What the primary asks of the loading thread. */
-export interface LoadRequest {
-  /** A real path: no symbolic link. */
-  readonly path: string;
-  readonly listeners: readonly Pick<Listener, 'app'>[];
-  readonly ownEndpoints: readonly OwnEndpoint[];
-  readonly leftOver: LeftOverWal | null;
-  /** Default MAX_ROWS. */
-  readonly maxRows?: number;
-}
-
-/** What the loading thread answers. */
-export type LoadReply =
-  | {
-      readonly kind: 'loaded';
-      readonly image: TableImage;
-      /** The file that was read, and the WAL beside it; `null` when it was replaced during the load. */
-      readonly file: { readonly main: FileId; readonly wal: FileId | null } | null;
-      readonly warning?: string;
-    }
-  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };
 
 /** Loads the routing table. Never throws. */
 export async function loadTable(request: LoadRequest): Promise<LoadReply> {
   const { path } = request;
+  if (request.version !== LOAD_VERSION) return { kind: 'failed', ...otherRelease() };
   try {
     const stats = await stat(path, { bigint: true });
     // Opening a FIFO would block for ever, inside a system call that no abort reaches.
@@ -49,6 +27,7 @@ export async function loadTable(request: LoadRequest): Promise<LoadReply> {
       const same = sameFile(main, idOf(await stat(path, { bigint: true })));
       return {
         kind: 'loaded',
+        version: LOAD_VERSION,
         image,
         file: same ? { main, wal } : null,
         ...(warning === undefined ? {} : { warning }),

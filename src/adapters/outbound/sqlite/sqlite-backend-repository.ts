@@ -19,7 +19,7 @@ import {
   statOrNull,
 } from './file-id.ts';
 import type { LeftOverWal } from './left-over-wal.ts';
-import type { LoadReply, LoadRequest } from './load-table.ts';
+import { checkReply, LOAD_VERSION, type LoadReply, type LoadRequest } from './load-protocol.ts';
 import type { OwnEndpoint } from './own-endpoints.ts';
 
 export interface SqliteBackendRepositoryOptions {
@@ -33,8 +33,6 @@ export interface SqliteBackendRepositoryOptions {
   readonly loadTimeoutMs?: number;
 }
 
-/** How long the loading thread stays for the next load, ms: a table under edit is loaded at every look. */
-const IDLE_THREAD_MS = 10_000;
 const TASK = new URL('../../../../workers/load-routing-table.ts', import.meta.url).href;
 
 /** The routing database as the operators' file: watched here, loaded in a thread, never written. */
@@ -43,7 +41,9 @@ export class SqliteBackendRepository implements BackendRepository {
   readonly #listeners: readonly Pick<Listener, 'app'>[];
   readonly #ownEndpoints: () => readonly OwnEndpoint[];
   readonly #loadTimeoutMs: number;
-  readonly #pool: Piscina<LoadRequest, LoadReply>;
+  #pool: Piscina<LoadRequest, unknown> | null = null;
+  /** Of the load that is under way. */
+  #threadFailed: (error: unknown) => void = () => {};
   readonly #watch = new ChangeWatch();
   #closed = false;
   #running: { readonly look: Promise<RoutingLook>; readonly force: boolean } | null = null;
@@ -59,15 +59,6 @@ export class SqliteBackendRepository implements BackendRepository {
     this.#listeners = options.listeners.map(({ app }) => ({ app }));
     this.#ownEndpoints = options.ownEndpoints ?? (() => []);
     this.#loadTimeoutMs = options.loadTimeoutMs ?? 30_000;
-    this.#pool = new Piscina({
-      filename: TASK,
-      minThreads: 0,
-      maxThreads: 1,
-      idleTimeout: IDLE_THREAD_MS,
-      recordTiming: false,
-      // The primary's own flags (an inspector, a preloaded module) are not for this thread, and would slow its start.
-      execArgv: [],
-    });
   }
 
   look(force = false): Promise<RoutingLook> {
@@ -84,7 +75,7 @@ export class SqliteBackendRepository implements BackendRepository {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#pool.destroy();
+    await this.#dropThread();
     await this.#running?.look;
     this.#watch.close();
   }
@@ -149,7 +140,7 @@ export class SqliteBackendRepository implements BackendRepository {
   }
 
   async #load(path: string, ownEndpoints: readonly OwnEndpoint[], stamp: string | null): Promise<RoutingLook> {
-    const request = { path, listeners: this.#listeners, ownEndpoints, leftOver: this.#leftOver };
+    const request = { version: LOAD_VERSION, path, listeners: this.#listeners, ownEndpoints, leftOver: this.#leftOver };
     const reply = await this.#runInThread(request);
     if (reply.kind === 'failed') return reply;
     const { image, file, warning } = reply;
@@ -162,9 +153,17 @@ export class SqliteBackendRepository implements BackendRepository {
 
   async #runInThread(request: LoadRequest): Promise<LoadReply> {
     const signal = AbortSignal.timeout(this.#loadTimeoutMs);
+    const failed = new Promise<never>((_resolve, reject) => {
+      this.#threadFailed = reject;
+    });
     try {
-      return await this.#pool.run(request, { signal });
+      if (this.#closed) throw new Error('closed');
+      this.#pool ??= this.#startThread();
+      return checkReply(await Promise.race([this.#pool.run(request, { signal }), failed]));
     } catch (error) {
+      // The next load may find other code on disk.
+      void this.#dropThread();
+      if (error instanceof EdgeError) throw error;
       const cause = { cause: error };
       if (signal.aborted) {
         const message = `loading ${this.#path} took longer than ${this.#loadTimeoutMs} ms and was given up: is its disk slow?`;
@@ -176,5 +175,30 @@ export class SqliteBackendRepository implements BackendRepository {
         cause,
       );
     }
+  }
+
+  /**
+   * It stays for the life of the primary, some 20 MB, and so does the code that it runs, whatever comes to stand on disk.
+   * The first load, which is at the start, starts it.
+   */
+  #startThread(): Piscina<LoadRequest, unknown> {
+    const pool = new Piscina<LoadRequest, unknown>({
+      filename: TASK,
+      minThreads: 0,
+      maxThreads: 1,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      recordTiming: false,
+      // The primary's own flags (an inspector, a preloaded module) are not for this thread, and would slow its start.
+      execArgv: [],
+    });
+    // One that dies while it starts has no load yet; the one that waits for it would wait in vain.
+    pool.on('error', (error) => this.#threadFailed(error));
+    return pool;
+  }
+
+  async #dropThread(): Promise<void> {
+    const pool = this.#pool;
+    this.#pool = null;
+    await pool?.destroy();
   }
 }

@@ -4,6 +4,7 @@ import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { BackendEditor, type BackendEditorOptions } from '../../../../src/adapters/outbound/sqlite/backend-editor.ts';
+import { LOAD_VERSION } from '../../../../src/adapters/outbound/sqlite/load-protocol.ts';
 import { loadTable } from '../../../../src/adapters/outbound/sqlite/load-table.ts';
 import { backend, writeRoutingDb } from '../../../fixtures/routing-db.ts';
 import { rowsOf } from './image-rows.ts';
@@ -24,7 +25,7 @@ function execute(path: string, sql: string): void {
 }
 
 async function served(path: string) {
-  const reply = await loadTable({ path, listeners: [], ownEndpoints: [], leftOver: null });
+  const reply = await loadTable({ version: LOAD_VERSION, path, listeners: [], ownEndpoints: [], leftOver: null });
   if (reply.kind === 'failed') throw new Error(reply.message);
   return rowsOf(reply.image);
 }

@@ -5,7 +5,12 @@ import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { ensureDatabase } from '../../../../src/adapters/outbound/sqlite/ensure-database.ts';
-import { type LoadReply, type LoadRequest, loadTable } from '../../../../src/adapters/outbound/sqlite/load-table.ts';
+import {
+  LOAD_VERSION,
+  type LoadReply,
+  type LoadRequest,
+} from '../../../../src/adapters/outbound/sqlite/load-protocol.ts';
+import { loadTable } from '../../../../src/adapters/outbound/sqlite/load-table.ts';
 import { COLUMN_NAMES } from '../../../../src/adapters/outbound/sqlite/rows.ts';
 import { MAX_NAMED_PROBLEMS } from '../../../../src/domain/table-image.ts';
 import { backend, writeRoutingDb } from '../../../fixtures/routing-db.ts';
@@ -14,7 +19,7 @@ import { idsOf, rowsOf } from './image-rows.ts';
 const dbPath = (t: Test, files = {}) => join(t.testdir(files), 'routing.db');
 
 const load = (path: string, more: Partial<LoadRequest> = {}): Promise<LoadReply> =>
-  loadTable({ path, listeners: [{ app: '' }], ownEndpoints: [], leftOver: null, ...more });
+  loadTable({ version: LOAD_VERSION, path, listeners: [{ app: '' }], ownEndpoints: [], leftOver: null, ...more });
 
 async function loaded(path: string, more: Partial<LoadRequest> = {}): Promise<LoadReply & { kind: 'loaded' }> {
   const reply = await load(path, more);

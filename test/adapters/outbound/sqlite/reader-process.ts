@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
+import { LOAD_VERSION } from '../../../../src/adapters/outbound/sqlite/load-protocol.ts';
 import { loadTable } from '../../../../src/adapters/outbound/sqlite/load-table.ts';
 import { SqliteBackendRepository } from '../../../../src/adapters/outbound/sqlite/sqlite-backend-repository.ts';
 import type { TableImage } from '../../../../src/domain/table-image.ts';
@@ -20,7 +21,9 @@ export interface Finding {
 export function loadAll(paths: readonly string[]): Promise<Finding[]> {
   return Promise.all(
     paths.map(async (path) =>
-      findingOf(await loadTable({ path, listeners: [{ app: '' }], ownEndpoints: [], leftOver: null })),
+      findingOf(
+        await loadTable({ version: LOAD_VERSION, path, listeners: [{ app: '' }], ownEndpoints: [], leftOver: null }),
+      ),
     ),
   );
 }
