@@ -186,7 +186,8 @@ export class ReloadRouting {
     this.#failures++;
     if (reason !== this.#error) {
       const serving = { version: routing.table.version, backends: routing.table.size };
-      log.error({ code, reason, serving }, 'routing database not loaded; the last good table serves on');
+      const then = serving.version === 0 ? 'clients are refused until it is' : 'the last good table serves on';
+      log.error({ code, reason, serving }, `routing database not loaded; ${then}`);
     }
     this.#error = reason;
   }

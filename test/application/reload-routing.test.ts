@@ -58,6 +58,13 @@ t.test('whatever is wrong, the last good table serves, and it is said once', asy
   t.equal(reload.health().error, '');
 });
 
+t.test('a start without a table says that clients are refused, and not that one serves', async (t) => {
+  const { repository, reload, said } = setUp();
+  repository.fail('EDGE_ERR_DB_UNREADABLE', 'a program died in its commit');
+  await reload.look();
+  t.same(said(), ['error: routing database not loaded; clients are refused until it is']);
+});
+
 t.test('bad rows are named in one record and counted; the good ones serve', async (t) => {
   const { repository, reload, log } = setUp();
   const problem = { id: 'x', column: 'port', value: 'abc', expected: '1 to 65535' };
