@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import type { Test } from 'tap';
 import { tcpTable } from '../fixtures/tcp-table.ts';
 import { until } from '../fixtures/until.ts';
+import { blackhole } from './data-plane-blackhole.ts';
 import { backend, client, type MakeEngine, type Pair, pair, Rig, refusingPort } from './data-plane-rig.ts';
 
 /** Every way that a connection can go gives back its descriptors. */
@@ -71,15 +72,24 @@ export function descriptorsSuite(t: Test, make: MakeEngine): void {
       near.socket.end();
       await near.closed;
     };
+    const hole = await blackhole(t);
+    const goneWhileDialled = async () => {
+      const near = await client(t, port);
+      const { conn } = await rig.next('accepted');
+      rig.connect(conn, hole);
+      near.socket.resetAndDestroy();
+      await rig.closed(conn);
+    };
     const round = async () => {
       for (const life of lives) await one(life);
+      await goneWhileDialled();
       await turnedAway('close');
       await turnedAway('reset');
     };
     // The first round opens what stays open: pools, the channels of the standard streams.
     await round();
     const before = descriptors();
-    for (let i = 0; i < 30; i++) await round();
+    for (let i = 0; i < 20; i++) await round();
     t.equal(descriptors(), before);
     t.equal(rig.engine.size, 0);
   });

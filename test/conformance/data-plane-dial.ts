@@ -79,33 +79,6 @@ export function dialSuite(t: Test, make: MakeEngine): void {
     t.equal((await rig.closed(conn)).reason, 'rejected');
   });
 
-  t.test('a client that resets while it waits ends when it is connected', async (t) => {
-    const rig = await Rig.start(t, make);
-    const near = await client(t, await rig.listen());
-    const { conn } = await rig.next('accepted');
-    near.socket.resetAndDestroy();
-    await near.closed;
-    const to = await backend(t);
-    rig.connect(conn, to.port);
-    const far = (await to.accept()).read();
-    t.equal((await rig.closed(conn)).reason, 'client_reset');
-    t.equal(await far.closed, 'ECONNRESET', 'and the backend learns of it');
-  });
-
-  t.test('a client that resets during a dial that fails', async (t) => {
-    const rig = await Rig.start(t, make, { connectTimeoutMs: 50 });
-    const near = await client(t, await rig.listen());
-    const { conn } = await rig.next('accepted');
-    rig.connect(conn, await blackhole(t));
-    near.socket.resetAndDestroy();
-    const end = await rig.until((event) => event.type === 'connectFailed' || event.type === 'closed');
-    // An engine may notice at once.
-    if (end.type === 'connectFailed') {
-      rig.reject(conn, 'close');
-      t.equal((await rig.closed(conn)).reason, 'rejected');
-    } else t.match(end, { reason: 'client_reset' });
-  });
-
   t.test('a client that only ended while it waited is served', async (t) => {
     const rig = await Rig.start(t, make);
     const near = await client(t, await rig.listen());

@@ -72,7 +72,8 @@ export class Rig {
   }
 
   connect(conn: Conn, port: number, host = '127.0.0.1', skip?: number, contended?: boolean): void {
-    this.#life.set(conn, 'dialling');
+    // One that is over already is ignored.
+    if (this.#life.has(conn)) this.#life.set(conn, 'dialling');
     this.#heads.takesBack(conn);
     this.#call(() => this.engine.connect(conn, { host, port }, skip, contended));
   }

@@ -7,6 +7,7 @@ import { descriptorsSuite } from './data-plane-descriptors.ts';
 import { dialSuite } from './data-plane-dial.ts';
 import { duplicate } from './data-plane-duplicate.ts';
 import { endsSuite } from './data-plane-ends.ts';
+import { goneClientsSuite } from './data-plane-gone-clients.ts';
 import { headSuite } from './data-plane-head.ts';
 import { headBytesSuite } from './data-plane-head-bytes.ts';
 import { headEndsSuite } from './data-plane-head-ends.ts';
@@ -22,6 +23,7 @@ export function dataPlaneConformance(t: Test, make: MakeEngine): void {
   t.test('accepting', async (t) => acceptingSuite(t, make));
   t.test('its share of the clients', async (t) => shareSuite(t, make));
   t.test('dialling', async (t) => dialSuite(t, make));
+  t.test('a client that is gone before it is connected', async (t) => goneClientsSuite(t, make));
   t.test('bytes', async (t) => bytesSuite(t, make));
   t.test('heads', async (t) => headSuite(t, make));
   t.test('heads: ends', async (t) => headEndsSuite(t, make));

@@ -13,6 +13,9 @@
  * it got everything, which `epoll` asks its kernel, and `stream` takes for granted of the first 64 KiB, and otherwise after
  * the timeouts, or a minute. A side that fails before its end resets the other at once. Off Linux, `stream` can tell the
  * two apart only where the end was read before.
+ *
+ * A client that resets before it is connected is over (`client_reset`): when `connect` is called, or a dial is under way.
+ * Urgent data is no more than a byte: `epoll` passes it on in its place, `stream` loses it, as Node does.
  */
 
 /** A connection on this port. An integer from 1 up, unique among the open ones of its engine. */

@@ -10,6 +10,7 @@ import type {
 import { codeOf } from '../../../errors.ts';
 import { ClientHead, type Events, type HeadSource } from './client-head.ts';
 import { Delivery } from './delivery.ts';
+import { Dial } from './dial.ts';
 import { isEndpoint } from './endpoint.ts';
 import { isGone } from './node-internals.ts';
 import type { ReadBuffers } from './read-buffers.ts';
@@ -44,9 +45,7 @@ export class Connection implements SideOwner {
   #backend: Side | null = null;
   #state: State = 'waiting';
   #reason: CloseReason = 'finished';
-  #dialledAt = 0;
-  #dialTimer: NodeJS.Timeout | undefined;
-  #dialError = '';
+  #dial: Dial | null = null;
   /** When bytes moved last, to the second, and how many had moved then. */
   #activeAt = 0;
   #activeBytes = 0;
@@ -83,6 +82,11 @@ export class Connection implements SideOwner {
   connect(to: Endpoint, skip: number, contended: boolean): void {
     if (this.#state !== 'waiting') return;
     this.#head?.takeBack();
+    // No backend needs to hear of it.
+    if (isGone(this.#client.socket)) {
+      this.#fail(this.#client);
+      return;
+    }
     if (!isEndpoint(to) || !(this.#head?.canSkip(skip) ?? skip === 0)) {
       this.#owner.events.push({ type: 'connectFailed', conn: this.#conn, code: 'EINVAL' });
       return;
@@ -90,13 +94,10 @@ export class Connection implements SideOwner {
     this.#skip = skip;
     this.#contended = contended;
     this.#state = 'dialling';
-    this.#dialledAt = performance.now();
-    this.#dialError = '';
-    this.#dialTimer = setTimeout(() => this.#dialTimedOut(), this.#owner.options.connectTimeoutMs);
     const backend = new Side(this, this.#owner.buffers, null);
     this.#backend = backend;
-    backend.socket.once('connect', () => this.#connected(backend));
-    backend.socket.connect({ autoSelectFamily: false, host: to.host, port: to.port });
+    const dial = new Dial(backend, to, this.#owner.options.connectTimeoutMs, () => this.#connected(backend, dial));
+    this.#dial = dial;
   }
 
   reject(how: RejectHow): void {
@@ -121,9 +122,11 @@ export class Connection implements SideOwner {
 
   /** Once a second, by the engine. */
   check(now: number): void {
-    const backend = this.#backend;
-    if (this.#state !== 'open' || backend === null) return;
     const client = this.#client;
+    const backend = this.#backend;
+    // It is not read, so there is no event of its reset.
+    if ((this.#state === 'waiting' || this.#state === 'dialling') && isGone(client.socket)) this.#fail(client);
+    if (this.#state !== 'open' || backend === null) return;
     const bytes = client.bytes + backend.bytes;
     if (bytes !== this.#activeBytes) {
       this.#activeBytes = bytes;
@@ -163,7 +166,7 @@ export class Connection implements SideOwner {
   }
 
   sideFailed(side: Side, error?: Error): void {
-    if (this.#state === 'dialling' && side === this.#backend) this.#dialError ||= codeOf(error) || 'ECONNABORTED';
+    if (this.#state === 'dialling' && side === this.#backend) this.#dial?.fail(codeOf(error) || 'ECONNABORTED');
     else if (this.#state !== 'closing' && this.#state !== 'over') this.#fail(side);
   }
 
@@ -187,11 +190,12 @@ export class Connection implements SideOwner {
 
   sideClosed(side: Side): void {
     if (this.#state === 'dialling' && side === this.#backend) {
-      clearTimeout(this.#dialTimer);
+      this.#dial?.stop();
+      const code = this.#dial?.error ?? '';
       this.#state = 'waiting';
       this.#backend = null;
       this.#contended = false;
-      this.#owner.events.push({ type: 'connectFailed', conn: this.#conn, code: this.#dialError });
+      this.#owner.events.push({ type: 'connectFailed', conn: this.#conn, code });
     } else {
       // The other side has got all that there was.
       if (this.#delivery !== null && this.#delivery.lost !== side) this.#delivery.lost.socket.destroy();
@@ -199,12 +203,12 @@ export class Connection implements SideOwner {
     }
   }
 
-  #connected(backend: Side): void {
+  #connected(backend: Side, dial: Dial): void {
     if (this.#state !== 'dialling') return;
-    clearTimeout(this.#dialTimer);
+    dial.stop();
     this.#state = 'open';
     this.#activeAt = performance.now();
-    this.#owner.events.push({ type: 'connected', conn: this.#conn, rttMs: this.#activeAt - this.#dialledAt });
+    this.#owner.events.push({ type: 'connected', conn: this.#conn, rttMs: this.#activeAt - dial.startedAt });
     const client = this.#client;
     const head = this.#head;
     head?.stop();
@@ -215,13 +219,8 @@ export class Connection implements SideOwner {
     if (client.ended) this.sideEnded(client);
   }
 
-  #dialTimedOut(): void {
-    this.#dialError = 'ETIMEDOUT';
-    this.#backend?.socket.destroy();
-  }
-
   #close(reason: CloseReason): void {
-    clearTimeout(this.#dialTimer);
+    this.#dial?.stop();
     this.#head?.stop();
     this.#state = 'closing';
     this.#reason = reason;

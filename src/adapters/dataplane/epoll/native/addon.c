@@ -242,6 +242,7 @@ static napi_value construct(napi_env env, napi_callback_info info) {
     e->idle_timeout = to_ns(numbers[1]);
     e->half_close_timeout = to_ns(numbers[2]);
     e->max_connections = numbers[3] >= MAX_CONNECTIONS ? MAX_CONNECTIONS : (uint32_t)numbers[3];
+    e->ephemeral = ephemeral_ports();
     error = start(e, env, self);
   }
   if (error == 0) return self;

@@ -108,7 +108,10 @@ bool side_watch(engine *e, connection *c, int side, bool also_writable) {
 
 void side_note(struct side *side, uint32_t events) {
   if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) side->hung_up = true;
-  if (events & EPOLLPRI) side->urgent = true;
+  if ((events & EPOLLPRI) && !side->urgent) {
+    side->urgent = true;
+    set_urgent_inline(side->fd);
+  }
   if (events & EPOLLERR)
     side_failed(side, 0);
   /* Of a failure that has been told there is only a hang-up left. */

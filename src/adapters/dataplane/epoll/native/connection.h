@@ -61,6 +61,8 @@ typedef struct connection {
   bool contended;
   /* One side failed, and the other had acknowledged all that it finished, when this was looked at last. */
   bool delivered;
+  /* The dial goes to a port that the kernel may give to its own socket. */
+  bool may_meet_itself;
   /* Neighbours among the dials, as numbers; of a free slot, `next` is the free list's. */
   uint32_t previous;
   uint32_t next;

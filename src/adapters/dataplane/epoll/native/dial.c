@@ -46,6 +46,13 @@ static void fail(engine *e, connection *c, int error) {
 }
 
 static void connected(engine *e, connection *c) {
+  if (c->may_meet_itself && is_own_peer(c->sides[BACKEND].fd)) {
+    /* Without an end the port is free at once, for the backend that is to have it. */
+    close_with_reset(c->sides[BACKEND].fd);
+    c->sides[BACKEND].fd = -1;
+    fail(e, c, ECONNREFUSED);
+    return;
+  }
   c->state = STATE_OPEN;
   c->active_at = e->now;
   tell_connected(e, c);
@@ -55,8 +62,9 @@ static void connected(engine *e, connection *c) {
 void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, socklen_t length, uint32_t skip,
                 bool contended) {
   if (c->state != STATE_WAITING) return;
-  /* A client that was watched for its head may be known to be gone: no backend needs to hear of it. */
-  if (c->sides[CLIENT].failed) {
+  enum news news = look_at(c->sides[CLIENT].fd);
+  /* No backend needs to hear of a client that is gone. */
+  if (news == GONE) {
     connection_failed(e, c, CLIENT);
     return;
   }
@@ -70,7 +78,8 @@ void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, soc
   if (c->head != NULL) c->head->skip = skip;
   struct side *backend = &c->sides[BACKEND];
   *backend = (struct side){.fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
-  if (backend->fd >= 0 && (head_length(c) > skip || has_bytes(c->sides[CLIENT].fd)))
+  c->may_meet_itself = port_is_in(to, e->ephemeral);
+  if (backend->fd >= 0 && (head_length(c) > skip || news == SPOKE_OR_ENDED))
     set_acknowledge_with_data(backend->fd);
   if (backend->fd < 0 ||
       (connect(backend->fd, (const struct sockaddr *)to, length) != 0 && errno != EINPROGRESS && errno != EINTR)) {
@@ -85,7 +94,11 @@ void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, soc
   }
   c->state = STATE_DIALLING;
   enqueue(e, c);
-  if (!side_watch(e, c, BACKEND, true)) fail(e, c, errno);
+  /* From now on it is told when the client is gone. */
+  if (c->sides[CLIENT].watched == 0 && !side_watch(e, c, CLIENT, false))
+    connection_failed(e, c, CLIENT);
+  else if (!side_watch(e, c, BACKEND, true))
+    fail(e, c, errno);
 }
 
 void dial_ready(engine *e, connection *c, uint32_t events) {

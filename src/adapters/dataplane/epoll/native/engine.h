@@ -12,6 +12,7 @@
 #include "dial.h"
 #include "head.h"
 #include "listener.h"
+#include "sockets.h"
 #include "table.h"
 
 /*
@@ -29,6 +30,7 @@ typedef struct engine {
   uint64_t idle_timeout;
   uint64_t half_close_timeout;
   uint32_t max_connections;
+  struct port_range ephemeral;
   /* Connections beyond which clients are left to other processes; 0: none are. */
   uint32_t accept_limit;
 

@@ -97,8 +97,7 @@ static bool read_some(engine *e, connection *c) {
       if (errno != EAGAIN && errno != EWOULDBLOCK) return false;
       client->readable = false;
     } else if (n == 0) {
-      /* An end that came before a reset is read all the same. The relay will read it once more, and pass it on. */
-      if (client->failed) return false;
+      /* The relay will read it once more, and pass it on. */
       client->ended = true;
     } else {
       struct chunk *bytes = buffers_append(&e->buffers, head->bytes, (uint32_t)n, head->max_bytes);
@@ -147,7 +146,10 @@ void head_await(engine *e, connection *c) {
 
 void head_ready(engine *e, connection *c, uint32_t events) {
   side_note(&c->sides[CLIENT], events);
-  if (c->head->awaited) look(e, c);
+  if (c->sides[CLIENT].failed)
+    connection_failed(e, c, CLIENT);
+  else if (c->head != NULL && c->head->awaited)
+    look(e, c);
 }
 
 void head_ask(engine *e, connection *c) {

@@ -70,6 +70,7 @@ int listener_add(engine *e, int fd, int32_t id, uint32_t head_bytes, uint64_t he
   int flags = fcntl(copy, F_GETFL);
   /* Inherited by every socket that is accepted from it. */
   set_no_delay(copy);
+  set_urgent_inline(copy);
   if (flags < 0 || fcntl(copy, F_SETFL, flags | O_NONBLOCK) != 0 || listen(copy, BACKLOG) != 0) {
     error = errno;
   } else {

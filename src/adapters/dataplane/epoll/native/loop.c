@@ -35,10 +35,10 @@ static void dispatch(engine *e, const struct epoll_event *event) {
   int side = (int)((tag >> 32) & 1);
   if (c->state == STATE_OPEN)
     relay_ready(e, c, side, event->events);
-  else if (c->state == STATE_DIALLING && side == BACKEND)
-    dial_ready(e, c, event->events);
-  else if (c->head != NULL && side == CLIENT)
+  else if (side == CLIENT)
     head_ready(e, c, event->events);
+  else if (c->state == STATE_DIALLING)
+    dial_ready(e, c, event->events);
 }
 
 /* Returns how many sockets were ready. */

@@ -172,7 +172,6 @@ void relay_start(engine *e, connection *c) {
   struct side *client = &c->sides[CLIENT];
   if (client->watched == 0) client->readable = true;
   client->read_size = c->sides[BACKEND].read_size = FIRST_READ_BYTES;
-  if (client->failed && failed(e, c, CLIENT, 0) == OVER) return;
   if (c->head != NULL) {
     head_hand_over(e, c);
     if (client->waiting != NULL && flush(e, c, CLIENT) == OVER) return;

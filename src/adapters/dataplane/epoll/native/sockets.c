@@ -6,6 +6,8 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -39,9 +41,14 @@ void set_acknowledge_with_data(int fd) {
   set_option(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
 }
 
-bool has_bytes(int fd) {
-  int count = 0;
-  return ioctl(fd, FIONREAD, &count) == 0 && count > 0;
+enum news look_at(int fd) {
+  struct pollfd look = {.fd = fd, .events = POLLIN};
+  if (poll(&look, 1, 0) <= 0) return NOTHING_NEW;
+  return look.revents & (POLLERR | POLLHUP) ? GONE : SPOKE_OR_ENDED;
+}
+
+void set_urgent_inline(int fd) {
+  set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 }
 
 bool is_acknowledged(int fd) {
@@ -105,4 +112,35 @@ bool is_connected(int fd) {
   struct sockaddr_storage peer;
   socklen_t length = sizeof peer;
   return getpeername(fd, (struct sockaddr *)&peer, &length) == 0;
+}
+
+struct port_range ephemeral_ports(void) {
+  /* Where it cannot be read, any port may be one of them. */
+  unsigned first = 0, last = UINT16_MAX;
+  FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+  if (file != NULL) {
+    if (fscanf(file, "%u %u", &first, &last) != 2) first = 0, last = UINT16_MAX;
+    fclose(file);
+  }
+  return (struct port_range){.first = (uint16_t)first, .last = (uint16_t)last};
+}
+
+/* In network byte order; it is at the same place for both families. */
+static uint16_t port_of(const struct sockaddr_storage *address) {
+  return ((const struct sockaddr_in *)address)->sin_port;
+}
+
+bool port_is_in(const struct sockaddr_storage *address, struct port_range range) {
+  uint16_t port = ntohs(port_of(address));
+  return port >= range.first && port <= range.last;
+}
+
+bool is_own_peer(int fd) {
+  struct sockaddr_storage own, peer;
+  socklen_t own_length = sizeof own, peer_length = sizeof peer;
+  if (getsockname(fd, (struct sockaddr *)&own, &own_length) != 0) return false;
+  if (getpeername(fd, (struct sockaddr *)&peer, &peer_length) != 0 || port_of(&own) != port_of(&peer)) return false;
+  if (own.ss_family == AF_INET)
+    return ((struct sockaddr_in *)&own)->sin_addr.s_addr == ((struct sockaddr_in *)&peer)->sin_addr.s_addr;
+  return IN6_ARE_ADDR_EQUAL(&((struct sockaddr_in6 *)&own)->sin6_addr, &((struct sockaddr_in6 *)&peer)->sin6_addr);
 }

@@ -15,8 +15,9 @@ void set_keepalive(int fd);
  * otherwise a packet of its own (tcp(7), TCP_QUICKACK). */
 void set_acknowledge_with_data(int fd);
 
-/* There are bytes to read. */
-bool has_bytes(int fd);
+/* What a socket that is not watched has to tell. */
+enum news { NOTHING_NEW, SPOKE_OR_ENDED, GONE };
+enum news look_at(int fd);
 /* The peer has acknowledged everything that was sent to it, its end as well. */
 bool is_acknowledged(int fd);
 /* What befell the socket, as an errno, or 0; the kernel tells it once. */
@@ -32,5 +33,19 @@ socklen_t parse_endpoint(const char *host, uint16_t port, struct sockaddr_storag
 
 /* A connect that was under way has succeeded. */
 bool is_connected(int fd);
+
+/* Ports from which the kernel takes those of sockets that connect: ip_local_port_range. */
+struct port_range {
+  uint16_t first;
+  uint16_t last;
+};
+struct port_range ephemeral_ports(void);
+bool port_is_in(const struct sockaddr_storage *address, struct port_range range);
+/* A socket that is connected has both ends: with nobody listening on a port of the ephemeral range, a dial on the same
+ * host may get that port for its own, and TCP connects it with itself. */
+bool is_own_peer(int fd);
+
+/* Urgent bytes, which the kernel would leave out, are read in their place. Inherited by accepted sockets. */
+void set_urgent_inline(int fd);
 
 #endif

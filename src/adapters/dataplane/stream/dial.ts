@@ -1,0 +1,52 @@
+// Runs in: worker
+import type net from 'node:net';
+import type { Endpoint } from '../../../application/ports/data-plane.ts';
+import type { Side } from './side.ts';
+
+/** One attempt to reach a backend, until it is connected or its socket is closed. */
+export class Dial {
+  readonly startedAt = performance.now();
+  readonly #timer: NodeJS.Timeout;
+  #error = '';
+
+  constructor(backend: Side, { host, port }: Endpoint, timeoutMs: number, connected: () => void) {
+    const { socket } = backend;
+    this.#timer = setTimeout(() => {
+      this.fail('ETIMEDOUT');
+      socket.destroy();
+    }, timeoutMs);
+    socket.once('connect', () => {
+      if (!isOwnPeer(socket)) {
+        connected();
+        return;
+      }
+      this.fail('ECONNREFUSED');
+      // Without an end the port is free at once, for the backend that is to have it.
+      socket.resetAndDestroy();
+    });
+    socket.connect({ autoSelectFamily: false, host, port });
+  }
+
+  /** Why it failed. */
+  get error(): string {
+    return this.#error;
+  }
+
+  /** What comes first counts. */
+  fail(code: string): void {
+    this.#error ||= code;
+  }
+
+  /** It is decided. */
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/**
+ * With nobody listening on a port of the ephemeral range, a dial on the same host may get that port for its own, and TCP
+ * connects it with itself.
+ */
+function isOwnPeer({ localPort, remotePort, localAddress, remoteAddress }: net.Socket): boolean {
+  return localPort === remotePort && localAddress === remoteAddress;
+}
