@@ -36,6 +36,8 @@ module.exports = {
       // Relative paths, such as the default `routing.db`, mean the same whatever directory pm2 was called from.
       cwd: __dirname,
       interpreter: existsSync(pinned) ? pinned : process.execPath,
+      // Or SIGUSR1 opens a debugger's port until the primary's own code runs.
+      node_args: ['--disable-sigusr1'],
 
       // One primary, which forks and supervises its workers itself (EDGEPROXY_WORKERS). In pm2's cluster mode it would be
       // a cluster worker, and those cannot fork.

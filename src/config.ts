@@ -194,7 +194,9 @@ export function unknownVariables(env: Readonly<Record<string, string | undefined
 
 /** What the primary tells its workers through the environment. */
 export const INCARNATION_VARIABLE = 'EDGEPROXY_INTERNAL_INCARNATION';
-const INTERNAL: ReadonlySet<string> = new Set([INCARNATION_VARIABLE]);
+/** The primary's pid. */
+export const PRIMARY_VARIABLE = 'EDGEPROXY_INTERNAL_PRIMARY';
+const INTERNAL: ReadonlySet<string> = new Set([INCARNATION_VARIABLE, PRIMARY_VARIABLE]);
 
 function describeProblems(problems: readonly ConfigProblem[]): string {
   const lines = problems.map(({ name, value, expected }) => `  ${name}=${JSON.stringify(value)}: may hold ${expected}`);

@@ -1,13 +1,15 @@
 // Runs in: primary. Its composition root: configuration in, running proxy out.
+import './adapters/inbound/early-signals.ts';
 import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 import packageJson from '../package.json' with { type: 'json' };
 import { chooseEngine } from './adapters/dataplane/choose-engine.ts';
 import { loadAddon } from './adapters/dataplane/epoll/load-addon.ts';
 import { type AdminServer, openAdminServer } from './adapters/inbound/admin-http/server.ts';
 import { wireSignals } from './adapters/inbound/signals.ts';
+import { readStartArguments } from './adapters/inbound/start-arguments.ts';
 import { WorkerSession } from './adapters/inbound/worker-session.ts';
 import { ClusterLauncher } from './adapters/outbound/cluster-launcher.ts';
 import { descriptorLimit, requireDescriptors } from './adapters/outbound/descriptor-limit.ts';
@@ -32,11 +34,20 @@ import { readiness } from './application/readiness.ts';
 import { ReloadRouting } from './application/reload-routing.ts';
 import { RoutingState } from './application/routing-state.ts';
 import { ShareClients } from './application/share-clients.ts';
+import { StopProxy } from './application/stop-proxy.ts';
 import { WorkerSupervisor } from './application/supervise-workers.ts';
 import { sweepBindings } from './application/sweep-bindings.ts';
 import { viewStatus } from './application/view-status.ts';
 import { WatchGeoip } from './application/watch-geoip.ts';
-import { type Config, effectiveVariables, INCARNATION_VARIABLE, readConfig, unknownVariables } from './config.ts';
+import {
+  type Config,
+  effectiveVariables,
+  INCARNATION_VARIABLE,
+  PRIMARY_VARIABLE,
+  readConfig,
+  unknownVariables,
+  VARIABLES,
+} from './config.ts';
 import { ConnectionLedger } from './domain/connection-ledger.ts';
 import { EdgeError, messageOf } from './errors.ts';
 
@@ -45,11 +56,6 @@ import { EdgeError, messageOf } from './errors.ts';
  * place that only those can write to who can change the code itself; a read-only one does no harm.
  */
 const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/edgeproxy', import.meta.url));
-
-/** For killed workers to be gone. In ms. */
-const KILL_MS = 1000;
-/** For what is loading, or being answered, at a stop: it is of no use any more. In ms. */
-const CLOSE_MS = 500;
 
 async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const { log, accessLog } = logs;
@@ -78,7 +84,6 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const watchGeoip = new WatchGeoip(geo, log, boundary);
 
   let droppedMessages = 0;
-  let stopping = false;
   const build = { version: packageJson.version, node: process.version, engine };
   const metrics = new PrometheusMetrics({
     build,
@@ -111,7 +116,11 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const shares = new ShareClients((incarnation) => ledger.heldBy(incarnation), boundary);
   const launcher = new ClusterLauncher({
     exec: fileURLToPath(new URL('../workers/proxy.ts', import.meta.url)),
-    env: (incarnation) => ({ NODE_COMPILE_CACHE: COMPILE_CACHE, [INCARNATION_VARIABLE]: String(incarnation) }),
+    env: (incarnation) => ({
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
+      [INCARNATION_VARIABLE]: String(incarnation),
+      [PRIMARY_VARIABLE]: String(process.pid),
+    }),
     sockets,
     log,
     boundary,
@@ -146,55 +155,42 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   watchGeoip.every(config.dbReloadMs);
   const stopSweeping = sweepBindings(bindings, clock, boundary, config.bindingGcIntervalMs);
 
-  let exitCode = 0;
-  let killed = false;
   let admin: AdminServer | null = null;
-  const stop = async () => {
-    try {
-      await supervisor.stop();
+  const stop = new StopProxy({
+    supervisor,
+    log,
+    boundary,
+    connections: () => ledger.total,
+    closePorts: () => {
+      for (const { handle } of sockets) handle.close();
+    },
+    close: () => {
       stopSweeping();
-      watchGeoip.stop();
-      await Promise.race([Promise.all([reload.stop(), admin?.close()]), delay(CLOSE_MS)]);
-    } catch (error) {
-      boundary.failed('signal', error);
-    }
-    log.info({}, 'stopped');
-    await leave(logs, () => exitCode);
-  };
+      return Promise.all([reload.stop(), watchGeoip.stop(), admin?.close()]);
+    },
+    leave: (exitCode, isIdle) => void leave(logs, exitCode, isIdle),
+  });
   const roll = () => {
     supervisor.roll().catch((error: EdgeError) => {
       if (error.code === 'EDGE_ERR_BUSY') log.warn({ reason: error.message }, 'roll not started');
       else log.error({ code: error.code, reason: error.message }, 'roll ended early; the workers that remain serve on');
     });
   };
-  wireSignals(boundary, {
-    roll,
-    reload: () => Promise.all([reload.lookNow(), watchGeoip.look()]),
-    scaleBy: (change) => {
-      if (!stopping) supervisor.scale(Math.max(1, Math.min(256, supervisor.desired + change)));
+  wireSignals(
+    { boundary, clock, source: process, isTerminal: isatty(1) },
+    {
+      roll,
+      reload: () => Promise.all([reload.lookNow(), watchGeoip.look()]),
+      scaleBy: (change) => {
+        if (!stop.isStopping) supervisor.scale(Math.max(1, Math.min(256, supervisor.desired + change)));
+      },
+      stop: (signal) => stop.drain(signal),
+      stopAtOnce: (signal) => stop.atOnce(signal),
     },
-    stop: (signal) => {
-      stopping = true;
-      log.info({ signal, connections: ledger.total }, 'stopping: draining connections');
-      // With the last worker's copy the kernel's queue goes, and clients are told at once to go elsewhere.
-      for (const { handle } of sockets) handle.close();
-      void stop();
-    },
-    stopAtOnce: (signal) => {
-      log.warn({ signal, connections: ledger.total }, 'stopping at once');
-      // Also for the stop that is under way, which the end of the workers completes.
-      exitCode = 1;
-      const isAgain = killed;
-      killed = true;
-      const end = () => leave(logs, () => exitCode);
-      if (isAgain) void end();
-      // Their ends give the connections that they cut their records.
-      else void Promise.race([supervisor.killAll(), delay(KILL_MS)]).then(end);
-    },
-  });
+  );
 
   if (config.admin !== null) {
-    const ready = () => readiness(routing, listeners, reload.health(), supervisor.health(), stopping);
+    const ready = () => readiness(routing, listeners, reload.health(), supervisor.health(), stop.isStopping);
     const status = {
       identity: {
         ...build,
@@ -279,14 +275,18 @@ async function refuseToStart(error: unknown, logs: Logs | null): Promise<void> {
   const detail = failure.code === 'EDGE_ERR_INTERNAL' && error instanceof Error ? `\n${error.stack}` : '';
   process.stderr.write(`edgeproxy: ${failure.message}${detail}\n`);
   if (logs === null) process.exit(failure.exitCode);
-  await leave(logs, () => failure.exitCode);
+  await leave(logs, failure.exitCode, true);
 }
 
 process.title = 'edgeproxy primary';
-// Until they are wired: left to itself, a process ends or stops by them.
-for (const signal of ['SIGUSR2', 'SIGHUP', 'SIGTTIN', 'SIGTTOU'] as const) process.on(signal, () => {});
 let logs: Logs | null = null;
 try {
+  const program = { version: packageJson.version, variables: VARIABLES };
+  const text = readStartArguments(process.argv.slice(2), program);
+  if (text !== null) {
+    process.stdout.write(text);
+    process.exit(0);
+  }
   const config = readConfig(process.env);
   logs = openLogs({ debug: config.debug });
   const unknown = unknownVariables(process.env);

@@ -1,4 +1,5 @@
 // Runs in: worker. Its composition root: started by the primary through node:cluster, never by hand.
+import '../src/adapters/inbound/early-signals.ts';
 import { flushCompileCache } from 'node:module';
 import net from 'node:net';
 import { chooseEngine } from '../src/adapters/dataplane/choose-engine.ts';
@@ -11,9 +12,14 @@ import { connectionBudget, descriptorLimit } from '../src/adapters/outbound/desc
 import { primaryLog } from '../src/adapters/outbound/primary-log.ts';
 import type { TcpHandle } from '../src/application/ports/listening-socket.ts';
 import { ServeConnections } from '../src/application/serve-connections.ts';
-import { INCARNATION_VARIABLE, readConfig } from '../src/config.ts';
+import { INCARNATION_VARIABLE, PRIMARY_VARIABLE, readConfig } from '../src/config.ts';
 import { messageOf } from '../src/errors.ts';
 import { isPrimaryLifecycle, type WorkerLifecycle } from '../src/ipc/lifecycle.ts';
+
+// First of all: a worker without its primary serves nobody, and must not be left behind. Where the addon is, the kernel
+// sees to it, which needs no turn of ours; elsewhere the channel's end does.
+loadAddon().addon?.dieWithParent();
+if (process.ppid !== Number(process.env[PRIMARY_VARIABLE])) process.exit(0);
 
 const incarnation = Number(process.env[INCARNATION_VARIABLE]);
 const config = readConfig(process.env);
@@ -21,11 +27,10 @@ const log = primaryLog(tell);
 const clock = { now: () => performance.now() };
 process.title = `edgeproxy worker ${incarnation}`;
 
-// First of all: a worker without its primary serves nobody, and must not be left behind.
 process.on('disconnect', () => process.exit(0));
 process.on('uncaughtException', (error) => fail(messageOf(error), error));
 // Signals to the whole process group (Ctrl-C, an init system's stop) are the primary's to act on.
-for (const signal of ['SIGINT', 'SIGUSR2', 'SIGHUP', 'SIGTTIN', 'SIGTTOU'] as const) process.on(signal, () => {});
+for (const signal of ['SIGINT', 'SIGQUIT'] as const) process.on(signal, () => {});
 process.on('SIGTERM', () => tell({ edgeproxy: 'retire' }));
 
 const picker = new ChannelPicker({

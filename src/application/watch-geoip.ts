@@ -18,6 +18,7 @@ export class WatchGeoip {
   #told = '';
   #timer: NodeJS.Timeout | null = null;
   #stopped = false;
+  #running: Promise<void> | null = null;
 
   constructor(geoip: UpdatableGeoip, log: Log, boundary: Boundary) {
     this.#geoip = geoip;
@@ -25,8 +26,15 @@ export class WatchGeoip {
     this.#boundary = boundary;
   }
 
-  /** Never rejects. */
-  async look(): Promise<void> {
+  /** Never rejects; a look that is under way already is shared. */
+  look(): Promise<void> {
+    this.#running ??= this.#look().finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  async #look(): Promise<void> {
     const update = await this.#geoip.checkForUpdate().catch((error: unknown) => this.#defect(error));
     if (update.kind === 'failed') {
       if (update.message !== this.#told)
@@ -45,10 +53,13 @@ export class WatchGeoip {
     this.#timer = setTimeout(turn, intervalMs).unref();
   }
 
-  stop(): void {
+  /** Resolves when no look is under way any more. */
+  async stop(): Promise<void> {
     this.#stopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#running;
   }
+
   /** One that comes again at every look is told once. */
   #defect(error: unknown): { kind: 'failed'; message: string } {
     const message = messageOf(error);

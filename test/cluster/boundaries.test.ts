@@ -69,7 +69,7 @@ for (const [what, code, spoil] of [
 
 t.test('a manager that went away before it could be told that all is ready is no failure', async (t) => {
   const backend = await startBackend(t, 'one');
-  const proxy = await startProxy(t, { rows: [{ id: 'one', port: backend.port }], ipc: true });
+  const proxy = await startProxy(t, { rows: [{ id: 'one', port: backend.port }], ipc: 'leave' });
   t.ok(await visit(proxy.port));
   t.equal(await proxy.metric('edgeproxy_internal_errors_total{turn="unexpected"}'), 0);
   t.same(await proxy.stop(), { code: 0, signal: null });

@@ -1,9 +1,11 @@
 // Runs in: primary
+import type { EventEmitter } from 'node:events';
 import type { Boundary } from '../../application/ports/boundary.ts';
+import type { Clock } from '../../application/ports/clock.ts';
 
 export interface SignalActions {
-  readonly stop: (signal: string) => void;
-  readonly stopAtOnce: (signal: string) => void;
+  readonly stop: (signal: string) => unknown;
+  readonly stopAtOnce: (signal: string) => unknown;
   readonly roll: () => unknown;
   readonly scaleBy: (change: 1 | -1) => void;
   readonly reload: () => unknown;
@@ -15,26 +17,37 @@ export interface SignalActions {
  */
 const ECHO_MS = 200;
 
+export interface SignalOptions {
+  readonly boundary: Boundary;
+  readonly clock: Clock;
+  /** The process. */
+  readonly source: Pick<EventEmitter, 'on'>;
+  /** Whether the operator sits in front of it. */
+  readonly isTerminal: boolean;
+}
+
 /** Maps signals, and pm2's `shutdown` message, to what they mean here. */
-export function wireSignals(boundary: Boundary, actions: SignalActions): void {
-  let stoppedAt = 0;
-  const stop = boundary.guard('signal', (signal: string) => {
-    const now = performance.now();
-    if (stoppedAt === 0) {
+export function wireSignals({ boundary, clock, source, isTerminal }: SignalOptions, actions: SignalActions): void {
+  let stoppedAt = -Infinity;
+  const stop = (signal: string): unknown => {
+    const now = clock.now();
+    if (stoppedAt === -Infinity) {
       stoppedAt = now;
-      actions.stop(signal);
-    } else if (signal !== 'SIGINT' || now - stoppedAt > ECHO_MS) {
-      actions.stopAtOnce(signal);
+      return actions.stop(signal);
     }
-  });
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  process.on('message', (message) => {
-    if (message === 'shutdown') stop('shutdown');
-  });
-  const on = (signal: NodeJS.Signals, act: () => unknown) => process.on(signal, boundary.guard('signal', act));
+    const isEcho = signal === 'SIGINT' && now - stoppedAt <= ECHO_MS;
+    return isEcho ? undefined : actions.stopAtOnce(signal);
+  };
+  const on = (signal: NodeJS.Signals, act: (signal: string) => unknown) =>
+    source.on(signal, boundary.guard('signal', act));
+  // SIGQUIT: how nginx's image, and those modelled on it, ask for a stop that drains.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) on(signal, stop);
+  const onMessage = (message: unknown) => (message === 'shutdown' ? stop('shutdown') : undefined);
+  source.on('message', boundary.guard('signal', onMessage));
   on('SIGUSR2', actions.roll);
   on('SIGHUP', actions.reload);
+  // On a terminal they are job control's, and say only that somebody typed or printed.
+  if (isTerminal) return;
   on('SIGTTIN', () => actions.scaleBy(1));
   on('SIGTTOU', () => actions.scaleBy(-1));
 }

@@ -53,7 +53,8 @@ export class ClusterLauncher implements WorkerLauncher {
     cluster.setupPrimary({
       exec: options.exec,
       args: [],
-      execArgv: [],
+      // Nor is a worker a debugger's, whoever signals it.
+      execArgv: ['--disable-sigusr1'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
     });
   }

@@ -29,6 +29,8 @@ export interface Addon {
     halfCloseTimeoutMs: number,
     maxConnections: number,
   ) => NativeEngine;
+  /** The kernel kills this process when its parent ends; a parent that is gone already is not noticed. See native/process.h. */
+  readonly dieWithParent: () => void;
 }
 
 export type LoadedAddon =
@@ -45,7 +47,7 @@ export function loadAddon(build: AddonBuild = 'Release'): LoadedAddon {
   try {
     const addon: unknown = createRequire(import.meta.url)(path);
     if (isAddon(addon)) return { addon, reason: null };
-    return { addon: null, reason: `${path} is not the native engine` };
+    return { addon: null, reason: `${path} is not the native engine of this release: npm ci builds it` };
   } catch (error) {
     const missing = (error as { code?: unknown } | null)?.code === 'MODULE_NOT_FOUND';
     return { addon: null, reason: missing ? 'it is not built: npm ci does where a C compiler is' : messageOf(error) };
@@ -53,5 +55,6 @@ export function loadAddon(build: AddonBuild = 'Release'): LoadedAddon {
 }
 
 function isAddon(value: unknown): value is Addon {
-  return typeof (value as Partial<Addon> | null)?.Engine === 'function';
+  const { Engine, dieWithParent } = (value ?? {}) as Partial<Addon>;
+  return typeof Engine === 'function' && typeof dieWithParent === 'function';
 }

@@ -71,8 +71,6 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
     frameworkErrors: answerError(onDefect),
     clientErrorHandler: (error, socket) => connections.unreadable(error, socket),
   });
-  // Such as a connection that could not be accepted for want of a descriptor.
-  app.server.on('error', onDefect);
   app.addHook('onRequest', refuseForeignPages);
   if (token !== null) app.addHook('onRequest', requireToken(token, options.open ?? []));
   else if (address.kind === 'tcp') app.addHook('onRequest', refuseForeignNames);
@@ -86,6 +84,8 @@ export async function openAdminServer(options: AdminServerOptions): Promise<Admi
   const methods = addRoutes(app, routes, new LargeAnswers(MAX_ANSWER_BYTES, onDefect));
   app.setNotFoundHandler((request, reply) => answerUnknown(request, reply, methods));
   const name = await listen(app, address);
+  // Such as a connection that could not be accepted for want of a descriptor.
+  app.server.on('error', onDefect);
   return {
     name,
     get connections() {

@@ -5,6 +5,7 @@
 #include "dial.h"
 #include "engine.h"
 #include "loop.h"
+#include "process.h"
 #include "sockets.h"
 
 #define NS_PER_MS 1e6
@@ -270,7 +271,7 @@ NAPI_MODULE_INIT() {
   napi_value class;
   if (napi_define_class(env, "Engine", NAPI_AUTO_LENGTH, construct, NULL, sizeof methods / sizeof *methods, methods,
                         &class) != napi_ok ||
-      napi_set_named_property(env, exports, "Engine", class) != napi_ok)
+      napi_set_named_property(env, exports, "Engine", class) != napi_ok || !process_add_to(env, exports))
     return NULL;
   return exports;
 }
