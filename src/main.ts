@@ -24,6 +24,7 @@ import { ensureDatabase } from './adapters/outbound/sqlite/ensure-database.ts';
 import { realPathOrNull } from './adapters/outbound/sqlite/file-id.ts';
 import { ownEndpoints } from './adapters/outbound/sqlite/own-endpoints.ts';
 import { SqliteBackendRepository } from './adapters/outbound/sqlite/sqlite-backend-repository.ts';
+import { WorkerCode } from './adapters/outbound/worker-code.ts';
 import { explainPick } from './application/explain-pick.ts';
 import { InternalErrors } from './application/internal-errors.ts';
 import { pageOfBackends } from './application/page-backends.ts';
@@ -115,7 +116,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const desk = new PickDesk({ service, boundary, heldBy: (incarnation) => ledger.heldBy(incarnation) });
   const shares = new ShareClients((incarnation) => ledger.heldBy(incarnation), boundary);
   const launcher = new ClusterLauncher({
-    exec: fileURLToPath(new URL('../workers/proxy.ts', import.meta.url)),
+    code: new WorkerCode(fileURLToPath(new URL('..', import.meta.url)), log),
     env: (incarnation) => ({
       NODE_COMPILE_CACHE: COMPILE_CACHE,
       [INCARNATION_VARIABLE]: String(incarnation),

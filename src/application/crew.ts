@@ -9,6 +9,8 @@ export interface Member {
   /** The roll that was the last one when it was started. */
   readonly generation: number;
   readonly startedAt: number;
+  /** It was started from what was on disk. */
+  readonly fresh: boolean;
   state: WorkerState;
   hasServed: boolean;
   /** Somebody is taking its place: it does not count towards the desired number. */
@@ -94,4 +96,9 @@ export class Crew {
 function compare(a: readonly number[], b: readonly number[]): number {
   for (const [i, value] of a.entries()) if (value !== b[i]) return value - b[i]!;
   return 0;
+}
+
+/** How the log names a worker. */
+export function named({ incarnation, process }: Member): Readonly<Record<string, unknown>> {
+  return { incarnation, worker: process.pid };
 }

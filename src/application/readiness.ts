@@ -38,6 +38,8 @@ export function readiness(
       `workers crash: ${workers.crashes} in a row, last by ${workers.lastCrash}; next start in ${workers.restartInMs} ms`,
     );
   }
+  if (workers.isOtherOnDisk)
+    notes.push('the code on disk is of another release than the workers run: roll them to take it up, or restart');
   if (missing.length === 0) {
     for (const { name, app } of listeners) {
       if (!routing.table.hasServing(app))

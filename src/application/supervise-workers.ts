@@ -1,10 +1,10 @@
 // Runs in: primary
 import { EdgeError } from '../errors.ts';
-import { Crew, type Member } from './crew.ts';
+import { Crew, type Member, named } from './crew.ts';
 import type { Boundary } from './ports/boundary.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Log } from './ports/log.ts';
-import type { WorkerExit, WorkerLauncher } from './ports/worker-launcher.ts';
+import type { WorkerEvents, WorkerExit, WorkerLauncher } from './ports/worker-launcher.ts';
 import { RestartBackoff } from './restart-backoff.ts';
 import { RollWorkers } from './roll-workers.ts';
 import type { ShareClients } from './share-clients.ts';
@@ -92,6 +92,7 @@ export class WorkerSupervisor {
       crashes: this.#backoff.crashes(this.#desired),
       restartInMs: this.#backoff.restartInMs,
       lastCrash: this.#backoff.lastCrash,
+      isOtherOnDisk: this.#options.launcher.isOtherOnDisk,
     };
   }
 
@@ -169,16 +170,20 @@ export class WorkerSupervisor {
     });
     // Only a roll waits for it; a crash at the start is handled where the exit is.
     accepted.catch(() => {});
-    const process = this.#options.launcher.launch(incarnation, {
+    const events: WorkerEvents = {
       accepting: () => this.#accepting(member),
       retiring: () => this.#retiring(member),
       exited: (exit) => this.#exited(member, exit),
-    });
+    };
+    // A roll brings new code; between rolls workers are of one release, whoever has to be replaced.
+    const fresh = this.#roll.isRolling;
+    const process = this.#options.launcher.launch(incarnation, events, fresh);
     const member: Member = {
       incarnation,
       process,
       generation: this.#roll.generation,
       startedAt: this.#options.clock.now(),
+      fresh,
       state: 'starting',
       hasServed: false,
       leaving: false,
@@ -190,7 +195,7 @@ export class WorkerSupervisor {
     };
     this.#within(member, START_TIMEOUT_MS, () => process.kill(`did not accept within ${START_TIMEOUT_MS} ms`));
     this.#crew.add(member);
-    this.#options.log.debug({ incarnation, worker: process.pid }, 'worker starting');
+    this.#options.log.debug(named(member), 'worker starting');
     return accepted;
   }
 
@@ -206,7 +211,8 @@ export class WorkerSupervisor {
     clearTimeout(member.deadline!);
     member.state = 'serving';
     member.replaces = null;
-    this.#options.log.info({ incarnation: member.incarnation, worker: member.process.pid }, 'worker serving');
+    if (member.fresh) this.#options.launcher.takeUp();
+    this.#options.log.info(named(member), 'worker serving');
     member.settleStart(true);
     this.#options.shares.join(member.incarnation, (connections) => member.process.share(connections));
     this.#backoff.cameToServe(this.#desired);
@@ -225,10 +231,7 @@ export class WorkerSupervisor {
     if (this.#stopping || member.leaving || member.state === 'draining') return;
     member.mayRetire = true;
     if (member.state === 'starting') return;
-    this.#options.log.info(
-      { incarnation: member.incarnation, worker: member.process.pid },
-      'worker asks to be replaced',
-    );
+    this.#options.log.info(named(member), 'worker asks to be replaced');
     this.#replace(member).catch((error: EdgeError) => {
       this.#options.log.error(
         { code: error.code, reason: error.message },
@@ -243,15 +246,9 @@ export class WorkerSupervisor {
     this.#options.shares.leave(member.incarnation);
     this.#withdraw(member, false);
     this.#withinDrain(member);
-    this.#options.log.info(
-      {
-        incarnation: member.incarnation,
-        worker: member.process.pid,
-        connections: this.#options.heldBy(member.incarnation),
-        resetInMs: this.#options.drainTimeoutMs,
-      },
-      'worker draining',
-    );
+    const connections = this.#options.heldBy(member.incarnation);
+    const fields = { ...named(member), connections, resetInMs: this.#options.drainTimeoutMs };
+    this.#options.log.info(fields, 'worker draining');
     member.process.drain();
   }
 
@@ -278,7 +275,7 @@ export class WorkerSupervisor {
     clearTimeout(member.deadline!);
     this.#crew.delete(member);
     this.#options.shares.leave(member.incarnation);
-    const { incarnation, process, state } = member;
+    const { process, state } = member;
     const { code, signal, cut } = exit;
     const reason = exit.reason || (signal === null ? `exit code ${code}` : `signal ${signal}`);
     // Before anything counts the active ones.
@@ -289,7 +286,7 @@ export class WorkerSupervisor {
     if (state === 'draining') this.#reset += cut;
     else this.#backoff.died(reason, member.startedAt, member.hasServed, this.#desired);
     try {
-      const fields = { incarnation, worker: process.pid, code, signal, reason, cut };
+      const fields = { ...named(member), code, signal, reason, cut };
       if (state === 'draining' && code === 0) this.#options.log.info(fields, 'worker drained');
       else this.#options.log.warn(fields, state === 'draining' ? 'worker ended while draining' : 'worker died');
     } finally {

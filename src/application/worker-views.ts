@@ -41,4 +41,6 @@ export interface SupervisorHealth {
   /** Until the next start, in ms; 0 when none is being held back. */
   readonly restartInMs: number;
   readonly lastCrash: string;
+  /** The code on disk was found to be another than the workers run. */
+  readonly isOtherOnDisk: boolean;
 }

@@ -3,7 +3,16 @@ import { readiness } from '../../src/application/readiness.ts';
 import { LISTENERS, Rig } from './rig.ts';
 
 const ROUTING = { version: 1, backends: 1, badRows: 0, error: '', loads: 1, failures: 0 };
-const WORKERS = { desired: 2, serving: 2, starting: 0, draining: 0, crashes: 0, restartInMs: 0, lastCrash: '' };
+const WORKERS = {
+  desired: 2,
+  serving: 2,
+  starting: 0,
+  draining: 0,
+  crashes: 0,
+  restartInMs: 0,
+  lastCrash: '',
+  isOtherOnDisk: false,
+};
 
 async function look(given: {
   rows?: object[] | null;
@@ -51,13 +60,14 @@ for (const [what, given, reason] of [
 t.test('what is worth a look is told, and is no reason not to serve', async (t) => {
   const { ready, reasons } = await look({
     routing: { error: 'routing.db is not there', badRows: 3 },
-    workers: { crashes: 4, lastCrash: 'exit code 1', restartInMs: 800 },
+    workers: { crashes: 4, lastCrash: 'exit code 1', restartInMs: 800, isOtherOnDisk: true },
   });
   t.ok(ready);
   t.match(reasons, [
     /routing\.db is not there/,
     /^3 routing rows/,
     /4 in a row, last by exit code 1; next start in 800 ms/,
+    /^the code on disk is of another release than the workers run: roll/,
     /^listener 127\.0\.0\.1:8081 refuses its clients: no backend of app game is up/,
   ]);
   t.notMatch((await look({ workers: { crashes: 1 } })).reasons.join(), /crash/, 'one crash is no loop');

@@ -48,7 +48,17 @@ export class ScriptedLauncher implements WorkerLauncher {
   readonly journal: string[] = [];
   readonly workers: ScriptedWorker[] = [];
 
-  launch(incarnation: number, events: WorkerEvents): ScriptedWorker {
+  /** Incarnations that were started from what is on disk. */
+  readonly fresh: number[] = [];
+  takenUp = 0;
+  readonly isOtherOnDisk = false;
+
+  takeUp(): void {
+    this.takenUp++;
+  }
+
+  launch(incarnation: number, events: WorkerEvents, fresh: boolean): ScriptedWorker {
+    if (fresh) this.fresh.push(incarnation);
     const worker = new ScriptedWorker(incarnation, events, this.journal);
     this.journal.push(`${incarnation} starts`);
     this.workers.push(worker);

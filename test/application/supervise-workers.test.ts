@@ -300,3 +300,26 @@ t.test('stopped at once, every worker is killed', async (t) => {
   launcher.worker(2).exits({ signal: 'SIGKILL' });
   await gone;
 });
+
+t.test('only a roll brings new code, and what comes to serve in it is what later ones run', async (t) => {
+  const { launcher, supervisor } = await running(t, 2);
+  launcher.worker(1).exits({ signal: 'SIGKILL' });
+  launcher.worker(3).accepts();
+  launcher.worker(2).events.retiring();
+  launcher.worker(4).accepts();
+  await settled();
+  t.same([launcher.fresh, launcher.takenUp], [[], 0]);
+  const refused = supervisor.roll();
+  launcher.worker(5).exits({ code: 1, reason: 'it speaks another protocol' });
+  await t.rejects(refused, { code: 'EDGE_ERR_WORKER_START' });
+  t.same([launcher.fresh, launcher.takenUp], [[5], 0], 'not what was refused');
+  const rolling = supervisor.roll();
+  launcher.worker(6).accepts();
+  await settled();
+  supervisor.scale(3);
+  launcher.worker(7).accepts();
+  await rolling;
+  t.same([launcher.fresh, launcher.takenUp], [[5, 6, 7, 8], 2], 'one that is added meanwhile, too');
+  launcher.worker(6).exits({ signal: 'SIGKILL' });
+  t.same(launcher.fresh, [5, 6, 7, 8]);
+});

@@ -2,10 +2,13 @@ import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { ROOT, type RunningProxy, startProxy } from '../fixtures/proxy.ts';
+import { PROTOCOL as PROTOCOL_NOW } from '../../src/ipc/messages.ts';
+import { SKIPPED } from '../fixtures/engines.ts';
+import { kill, ROOT, type RunningProxy, startProxy } from '../fixtures/proxy.ts';
 import { writeRoutingDb } from '../fixtures/routing-db.ts';
 import { startBackend } from '../fixtures/tcp-backend.ts';
 import { greet } from '../fixtures/tcp-client.ts';
+import { until } from '../fixtures/until.ts';
 
 // What stands on disk under an old primary is the business of the next start, and of rolled workers.
 
@@ -111,3 +114,53 @@ t.test('a primary whose code is gone from disk loads, answers and stops all the 
   const defects = proxy.log.filter(({ msg }) => msg.startsWith('internal error'));
   t.same(defects, []);
 });
+
+for (const engine of ['stream', 'epoll'] as const) {
+  t.test(
+    `${engine}: a worker that dies over code that no longer fits is replaced by one of its own release`,
+    { skip: SKIPPED[engine] },
+    async (t) => {
+      const backend = await startBackend(t, 'one');
+      const { root, edit } = checkout(t);
+      if (engine === 'epoll') cpSync(join(ROOT, 'build/Release'), join(root, 'build/Release'), { recursive: true });
+      const proxy = await startProxy(t, { rows: [{ id: 'one', port: backend.port }], root, engine });
+      const killAll = async () => {
+        const victims = await proxy.workers();
+        for (const { pid } of victims) kill(pid);
+        await until('others to serve', async () => {
+          const fresh = (await proxy.serving()).filter(({ pid }) => !victims.some((victim) => victim.pid === pid));
+          return fresh.length === 2;
+        });
+        t.ok(await isServed(proxy));
+      };
+      const noted = async () => (await proxy.get<{ reasons: string[] }>('/readyz')).reasons.join();
+
+      edit('src/ipc/messages.ts', (text) => text.replace(/PROTOCOL = \d+;/, 'PROTOCOL = 99;'));
+      await killAll();
+      t.match(await noted(), 'the code on disk is of another release than the workers run');
+      t.match(
+        (await proxy.post('/api/v1/workers/roll')).status,
+        503,
+        'a roll is refused, as the primary speaks another protocol',
+      );
+      await killAll();
+      rmSync(join(root, 'workers'), { recursive: true });
+      await killAll();
+      t.equal(proxy.log.filter(({ msg, reason }) => msg === 'worker died' && reason !== 'signal SIGKILL').length, 1);
+
+      // What fits is taken up by a roll, and by what dies after it.
+      cpSync(join(ROOT, 'workers'), join(root, 'workers'), { recursive: true });
+      edit('src/ipc/messages.ts', (text) => text.replace('PROTOCOL = 99;', `PROTOCOL = ${PROTOCOL_NOW};`));
+      edit('workers/proxy.ts', (text) =>
+        text.replace('let draining = false;', "let draining = false;\nlog.info({}, 'new code');"),
+      );
+      await killAll();
+      t.equal(proxy.log.filter(({ msg }) => msg === 'new code').length, 0, 'not before');
+      t.equal((await proxy.post('/api/v1/workers/roll')).status, 200);
+      t.equal(proxy.log.filter(({ msg }) => msg === 'new code').length, 2);
+      t.notMatch(await noted(), 'another release');
+      await killAll();
+      t.equal(proxy.log.filter(({ msg }) => msg === 'new code').length, 4);
+    },
+  );
+}

@@ -25,9 +25,16 @@ export interface SessionEvents {
   readonly onFailure: (reason: string) => void;
 }
 
+/** Where workers are started from. */
+export interface WorkerFiles {
+  /** The entry file. `fresh`: of what is on disk now; else of what the workers run. */
+  entry(fresh: boolean): string;
+  takeUp(): void;
+  readonly isOther: boolean;
+}
+
 export interface ClusterLauncherOptions {
-  /** The worker's entry file. */
-  readonly exec: string;
+  readonly code: WorkerFiles;
   /** Environment beyond our own, for the worker of `incarnation`. */
   readonly env: (incarnation: number) => Record<string, string>;
   readonly sockets: readonly ListeningSocket[];
@@ -51,7 +58,6 @@ export class ClusterLauncher implements WorkerLauncher {
     this.#options = options;
     // All three explicitly: node:cluster's defaults would run pm2's wrapper, with our own flags, in each worker.
     cluster.setupPrimary({
-      exec: options.exec,
       args: [],
       // Nor is a worker a debugger's, whoever signals it.
       execArgv: ['--disable-sigusr1'],
@@ -59,9 +65,18 @@ export class ClusterLauncher implements WorkerLauncher {
     });
   }
 
-  launch(incarnation: number, events: WorkerEvents): WorkerProcess {
+  takeUp(): void {
+    this.#options.code.takeUp();
+  }
+
+  get isOtherOnDisk(): boolean {
+    return this.#options.code.isOther;
+  }
+
+  launch(incarnation: number, events: WorkerEvents, fresh: boolean): WorkerProcess {
     let worker: Worker;
     try {
+      cluster.setupPrimary({ exec: this.#options.code.entry(fresh) });
       worker = cluster.fork(this.#options.env(incarnation));
     } catch (error) {
       // Node throws for what it does not expect of a spawn: no memory, a binary that is being written (`npm ci`), ...

@@ -28,5 +28,10 @@ export interface WorkerProcess {
 
 /** Starts worker processes. Events are never called before `launch` returned. */
 export interface WorkerLauncher {
-  launch(incarnation: number, events: WorkerEvents): WorkerProcess;
+  /** `fresh`: from the code that is on disk now; else from that which the workers run. */
+  launch(incarnation: number, events: WorkerEvents, fresh: boolean): WorkerProcess;
+  /** A worker that was launched fresh accepts: its code is what the workers run from now on. */
+  takeUp(): void;
+  /** The code on disk was found to be another than the workers run. */
+  readonly isOtherOnDisk: boolean;
 }

@@ -34,7 +34,16 @@ export interface Actions {
   look: AdminRoutes['look'];
 }
 
-const HEALTH = { desired: 1, serving: 1, starting: 0, draining: 0, crashes: 0, restartInMs: 0, lastCrash: '' };
+const HEALTH = {
+  desired: 1,
+  serving: 1,
+  starting: 0,
+  draining: 0,
+  crashes: 0,
+  restartInMs: 0,
+  lastCrash: '',
+  isOtherOnDisk: false,
+};
 const ROUTING = { version: 1, backends: 1, badRows: 0, error: '', loads: 1, failures: 0 };
 
 /** An admin server over the books of `rig`, and a way to ask it. */
