@@ -1,13 +1,13 @@
 // Runs in: cli
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { WorkerView } from '../application/supervise-workers.ts';
+import type { RollResult, WorkerView } from '../application/supervise-workers.ts';
 import { EdgeError } from '../errors.ts';
 import { type AdminClient, isObject } from './admin-client.ts';
 import { ADMIN_NOTE, type AdminOptions, addAdminOptions, adminClient } from './admin-options.ts';
 import { count, remark, show } from './output.ts';
-import { describeChanges } from './roll-progress.ts';
-import { askWorkers } from './workers-list.ts';
+import { describeChanges, describeRoll, describeStart } from './roll-progress.ts';
+import { askCrew, type CrewView } from './workers-list.ts';
 
 /** How often the workers are looked at for the progress, in ms. */
 const LOOK_EVERY_MS = 250;
@@ -22,6 +22,7 @@ export function addWorkersRoll(group: Command): void {
       'Replace every worker, one at a time: each successor accepts before its predecessor drains, so that no client is ' +
         'refused. Returns when the last one is replaced.',
     )
+    .option('--wait', 'return when the replaced workers are gone, and say how many connections had to be reset')
     .action(roll);
   addAdminOptions(command).addHelpText(
     'after',
@@ -29,33 +30,67 @@ export function addWorkersRoll(group: Command): void {
 ${ADMIN_NOTE}
 
 Progress is on stderr. Replaced workers drain on until their connections end, at
-most EDGEPROXY_SHUTDOWN_TIMEOUT_SECS. The new workers load the code anew; the
-primary keeps its own, and a changed environment takes a restart.`,
+most EDGEPROXY_SHUTDOWN_TIMEOUT_SECS; what is open then is reset. The new
+workers load the code anew; the primary keeps its own, and a changed environment
+takes a restart.`,
   );
 }
 
-async function roll(options: AdminOptions): Promise<void> {
+interface RollOptions extends AdminOptions {
+  readonly wait?: boolean;
+}
+
+async function roll(options: RollOptions): Promise<void> {
   const json = options.json ?? false;
   const client = adminClient(options);
   const say = json ? () => {} : remark;
-  const before = await askWorkers(client);
-  say(`rolling ${count(before.filter(({ state }) => state !== 'draining').length, 'worker')}, one at a time`);
-  const replaced = await watchRoll(client, before, say);
-  show(json, { replaced }, () => [`replaced ${count(replaced, 'worker')}`]);
+  const before = await askCrew(client);
+  for (const line of describeStart(before)) say(line);
+  const rolled = await watchRoll(client, before.workers, say);
+  if (options.wait !== true || rolled.draining === 0 || rolled.stopping) {
+    show(json, rolled, () => [describeRoll(rolled)]);
+    return;
+  }
+  say(describeRoll(rolled));
+  const reset = await watchDrains(client, before, rolled.resetInMs, say);
+  show(json, { ...rolled, reset }, () => [
+    `replaced ${count(rolled.replaced, 'worker')}; ` +
+      (reset === 0 ? 'their connections ended by themselves' : `${count(reset, 'connection')} had to be reset`),
+  ]);
 }
 
-/** Starts the roll and tells of each change until it is over. Gives how many workers were replaced. */
+/** Until the workers that were there `before` are gone. Gives how many connections drains have reset meanwhile. */
+async function watchDrains(
+  client: AdminClient,
+  before: CrewView,
+  resetInMs: number,
+  say: (line: string) => void,
+): Promise<number> {
+  const old = new Set(before.workers.map(({ incarnation }) => incarnation));
+  const end = performance.now() + resetInMs + STALL_MS;
+  let known = await askCrew(client);
+  while (known.workers.some(({ incarnation }) => old.has(incarnation))) {
+    if (performance.now() > end) throw stallError(client);
+    await delay(LOOK_EVERY_MS);
+    const crew = await askCrew(client);
+    for (const change of describeChanges(known.workers, crew.workers)) say(`  ${change}`);
+    known = crew;
+  }
+  return known.reset - before.reset;
+}
+
+/** Starts the roll and tells of each change until it is over. */
 async function watchRoll(
   client: AdminClient,
   before: readonly WorkerView[],
   say: (line: string) => void,
-): Promise<number> {
+): Promise<RollResult> {
   const stalled = new AbortController();
   let known = before;
   let changedAt = performance.now();
   const look = async (): Promise<void> => {
     // The roll's own request tells when the proxy is gone.
-    const workers = await askWorkers(client).catch(() => known);
+    const { workers } = await askCrew(client).catch(() => ({ workers: known }));
     const changes = describeChanges(known, workers);
     known = workers;
     if (changes.length > 0) changedAt = performance.now();
@@ -75,11 +110,19 @@ async function watchRoll(
     throw stalled.signal.aborted ? stalled.signal.reason : error;
   });
   await look();
-  if (!isObject(answer) || typeof answer.replaced !== 'number') throw client.misunderstood();
-  return answer.replaced;
+  if (!isRollResult(answer)) throw client.misunderstood();
+  return answer;
 }
 
 function stallError(client: AdminClient): EdgeError {
   const message = `the proxy at ${client.name} got no further with the roll for ${STALL_MS / 1000} s: its log says more`;
   return new EdgeError('EDGE_ERR_ADMIN_UNREACHABLE', message);
+}
+
+function isRollResult(value: unknown): value is RollResult {
+  return (
+    isObject(value) &&
+    [value.replaced, value.draining, value.resetInMs].every((number) => typeof number === 'number') &&
+    typeof value.stopping === 'boolean'
+  );
 }

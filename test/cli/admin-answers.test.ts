@@ -43,7 +43,11 @@ t.test('answers, and what becomes of them', async (t) => {
 
 t.test('text of the answer sends no terminal escapes', async (t) => {
   const state = '\x1b[2Jserving\u009b1m\u202e';
-  const body = JSON.stringify({ workers: [{ pid: 1, incarnation: 1, connections: 0, state }] });
+  const body = JSON.stringify({
+    workers: [{ pid: 1, incarnation: 1, connections: 0, state, resetInMs: null }],
+    drainMs: 1,
+    reset: 0,
+  });
   const address = await listen(t, answering(200, body));
   const unsafe = /[\p{Cc}\p{Cf}]/u;
   const table = await runCli(['workers', 'list', '--admin', address]);

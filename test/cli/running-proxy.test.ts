@@ -3,6 +3,7 @@ import net from 'node:net';
 import t from 'tap';
 import { startProxy } from '../fixtures/proxy.ts';
 import { startBackend } from '../fixtures/tcp-backend.ts';
+import { greet } from '../fixtures/tcp-client.ts';
 import { until } from '../fixtures/until.ts';
 import { runCli } from './run-cli.ts';
 
@@ -85,8 +86,8 @@ t.test('explain and workers, of a proxy that runs', async (t) => {
   );
 
   const rolled = await run('workers', 'roll');
-  t.match(rolled, { code: 0, stdout: 'replaced 2 workers\n' });
-  t.match(rolled.stderr, /^rolling 2 workers, one at a time\n/);
+  t.match(rolled, { code: 0, stdout: /^replaced 2 workers; 1 connection of theirs may end .* for \d s more, and/ });
+  t.match(rolled.stderr, /^rolling 2 workers, one at a time\n1 connection open: what still is 5 s after its worker/);
   const serving = await proxy.serving();
   t.same(
     serving.map(({ incarnation }) => incarnation),
@@ -103,8 +104,26 @@ t.test('explain and workers, of a proxy that runs', async (t) => {
   t.same(JSON.parse(scaled.stdout), { count: 2 });
   await until('two workers serve', async () => (await proxy.serving()).length === 2);
   const again = await run('workers', 'roll', '--json');
-  t.same(JSON.parse(again.stdout), { replaced: 2 });
+  t.same(JSON.parse(again.stdout), { replaced: 2, draining: 0, resetInMs: 0, stopping: false });
   t.equal(again.stderr, '');
+});
+
+t.test('a roll that is waited for says what had to be reset', async (t) => {
+  const backend = await startBackend(t, 'one');
+  const env = { EDGEPROXY_SHUTDOWN_TIMEOUT_SECS: '1' };
+  const proxy = await startProxy(t, { rows: [{ id: 'one', port: backend.port }], env });
+  const run = (...args: string[]) => runCli(args, { env: { EDGEPROXY_ADMIN_ADDR: new URL(proxy.admin).host } });
+  const clients = [(await greet(proxy.port))!, (await greet(proxy.port))!];
+  for (const { socket } of clients) socket.on('error', () => {});
+  const listing = run('workers', 'roll', '--wait');
+  const rolled = await listing;
+  t.match(rolled, { code: 0, stdout: 'replaced 2 workers; 2 connections had to be reset\n' });
+  t.match(rolled.stderr, /worker \d+ \(incarnation 1\) has ended\n/);
+  const { socket } = (await greet(proxy.port))!;
+  const finished = run('workers', 'roll', '--wait', '--json');
+  await proxy.logged('worker draining', ({ connections, incarnation }) => connections === 1 && Number(incarnation) > 2);
+  socket.end();
+  t.match(JSON.parse((await finished).stdout), { replaced: 2, reset: 0 });
 });
 
 t.test('a unix socket, and a token', async (t) => {

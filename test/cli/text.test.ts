@@ -6,7 +6,7 @@ import type { WorkerView } from '../../src/application/supervise-workers.ts';
 import { askYesNo } from '../../src/cli/ask.ts';
 import { duration } from '../../src/cli/explain-text.ts';
 import { printable, toJson } from '../../src/cli/output.ts';
-import { describeChanges } from '../../src/cli/roll-progress.ts';
+import { describeChanges, describeRoll, describeStart } from '../../src/cli/roll-progress.ts';
 
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 const anyText = fc.string({
@@ -79,4 +79,28 @@ t.test('only yes is yes', async (t) => {
     output.end();
     t.equal(await text(output), 'delete \\u{1b}[1mx? [y/N] ');
   }
+});
+
+t.test('what a roll is about to do, and what came of it', async (t) => {
+  const worker = (connections: number): WorkerView => ({
+    pid: 1,
+    incarnation: 1,
+    state: 'serving',
+    connections,
+    resetInMs: null,
+  });
+  t.same(describeStart({ workers: [worker(0)], drainMs: 30_000, reset: 0 }), ['rolling 1 worker, one at a time']);
+  t.same(
+    describeStart({ workers: [worker(3), worker(4)], drainMs: 30_000, reset: 0 })[1],
+    '7 connections open: what still is 30 s after its worker was replaced is reset',
+  );
+  t.equal(describeRoll({ replaced: 2, draining: 0, resetInMs: 0, stopping: false }), 'replaced 2 workers');
+  t.match(
+    describeRoll({ replaced: 2, draining: 5, resetInMs: 29_000, stopping: false }),
+    /; 5 connections of theirs .* 29 s more/,
+  );
+  t.match(
+    describeRoll({ replaced: 1, draining: 0, resetInMs: 0, stopping: true }),
+    /^replaced 1 worker; the proxy is stopping/,
+  );
 });
