@@ -2,6 +2,7 @@
 #define EDGEPROXY_CONNECTION_H
 
 #include <stdbool.h>
+#include <netinet/in.h>
 #include <stdint.h>
 
 #include "batch.h"
@@ -61,8 +62,8 @@ typedef struct connection {
   bool contended;
   /* One side failed, and the other had acknowledged all that it finished, when this was looked at last. */
   bool delivered;
-  /* The dial goes to a port that the kernel may give to its own socket. */
-  bool may_meet_itself;
+  /* The port that is dialled, if the kernel may give it to the socket that dials; in network byte order. 0: it does not. */
+  in_port_t shared_port;
   /* Neighbours among the dials, as numbers; of a free slot, `next` is the free list's. */
   uint32_t previous;
   uint32_t next;

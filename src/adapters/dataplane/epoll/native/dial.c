@@ -46,7 +46,7 @@ static void fail(engine *e, connection *c, int error) {
 }
 
 static void connected(engine *e, connection *c) {
-  if (c->may_meet_itself && is_own_peer(c->sides[BACKEND].fd)) {
+  if (c->shared_port != 0 && is_own_peer(c->sides[BACKEND].fd, c->shared_port)) {
     /* Without an end the port is free at once, for the backend that is to have it. */
     close_with_reset(c->sides[BACKEND].fd);
     c->sides[BACKEND].fd = -1;
@@ -78,7 +78,7 @@ void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, soc
   if (c->head != NULL) c->head->skip = skip;
   struct side *backend = &c->sides[BACKEND];
   *backend = (struct side){.fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
-  c->may_meet_itself = port_is_in(to, e->ephemeral);
+  c->shared_port = port_within(to, e->ephemeral);
   if (backend->fd >= 0 && (head_length(c) > skip || news == SPOKE_OR_ENDED))
     set_acknowledge_with_data(backend->fd);
   if (backend->fd < 0 ||

@@ -126,20 +126,20 @@ struct port_range ephemeral_ports(void) {
 }
 
 /* In network byte order; it is at the same place for both families. */
-static uint16_t port_of(const struct sockaddr_storage *address) {
+static in_port_t port_of(const struct sockaddr_storage *address) {
   return ((const struct sockaddr_in *)address)->sin_port;
 }
 
-bool port_is_in(const struct sockaddr_storage *address, struct port_range range) {
+in_port_t port_within(const struct sockaddr_storage *address, struct port_range range) {
   uint16_t port = ntohs(port_of(address));
-  return port >= range.first && port <= range.last;
+  return port >= range.first && port <= range.last ? port_of(address) : 0;
 }
 
-bool is_own_peer(int fd) {
+bool is_own_peer(int fd, in_port_t peer_port) {
   struct sockaddr_storage own, peer;
   socklen_t own_length = sizeof own, peer_length = sizeof peer;
-  if (getsockname(fd, (struct sockaddr *)&own, &own_length) != 0) return false;
-  if (getpeername(fd, (struct sockaddr *)&peer, &peer_length) != 0 || port_of(&own) != port_of(&peer)) return false;
+  if (getsockname(fd, (struct sockaddr *)&own, &own_length) != 0 || port_of(&own) != peer_port) return false;
+  if (getpeername(fd, (struct sockaddr *)&peer, &peer_length) != 0) return false;
   if (own.ss_family == AF_INET)
     return ((struct sockaddr_in *)&own)->sin_addr.s_addr == ((struct sockaddr_in *)&peer)->sin_addr.s_addr;
   return IN6_ARE_ADDR_EQUAL(&((struct sockaddr_in6 *)&own)->sin6_addr, &((struct sockaddr_in6 *)&peer)->sin6_addr);

@@ -1,6 +1,7 @@
 #ifndef EDGEPROXY_SOCKETS_H
 #define EDGEPROXY_SOCKETS_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -40,10 +41,11 @@ struct port_range {
   uint16_t last;
 };
 struct port_range ephemeral_ports(void);
-bool port_is_in(const struct sockaddr_storage *address, struct port_range range);
+/* The address' port, in network byte order, if it is one of them; else 0. */
+in_port_t port_within(const struct sockaddr_storage *address, struct port_range range);
 /* A socket that is connected has both ends: with nobody listening on a port of the ephemeral range, a dial on the same
  * host may get that port for its own, and TCP connects it with itself. */
-bool is_own_peer(int fd);
+bool is_own_peer(int fd, in_port_t peer_port);
 
 /* Urgent bytes, which the kernel would leave out, are read in their place. Inherited by accepted sockets. */
 void set_urgent_inline(int fd);
