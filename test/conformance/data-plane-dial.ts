@@ -1,5 +1,7 @@
 import type { Test } from 'tap';
+import { tcpTable } from '../fixtures/tcp-table.ts';
 import { blackhole } from './data-plane-blackhole.ts';
+import { stalled } from './data-plane-bytes.ts';
 import { backend, client, type MakeEngine, Rig, refusingPort } from './data-plane-rig.ts';
 
 /** From `accepted` to `connected`, and every way not to get there. */
@@ -78,6 +80,25 @@ export function dialSuite(t: Test, make: MakeEngine): void {
     await near.ended;
     t.equal((await rig.closed(conn)).reason, 'rejected');
   });
+
+  const skip = process.platform === 'linux' ? false : 'looks for sockets in /proc';
+  for (const size of [1, 1000, 1_000_000]) {
+    t.test(`reject ends in order for a client of which ${size} bytes were not read`, { skip }, async (t) => {
+      // Guards: the kernel resets a connection that is closed with bytes in its queue.
+      const rig = await Rig.start(t, make);
+      const port = await rig.listen();
+      const near = await client(t, port);
+      const { localPort } = near.socket;
+      near.socket.write(Buffer.alloc(size));
+      const { conn } = await rig.next('accepted');
+      await stalled(near);
+      rig.reject(conn, 'close');
+      t.equal((await rig.closed(conn)).reason, 'rejected');
+      const state = () => tcpTable().find((entry) => entry.localPort === localPort && entry.remotePort === port)?.state;
+      t.equal(state(), 'close-wait', 'its socket has the end, and no reset');
+      await near.read().ended;
+    });
+  }
 
   t.test('a client that only ended while it waited is served', async (t) => {
     const rig = await Rig.start(t, make);

@@ -125,6 +125,28 @@ export function endsSuite(t: Test, make: MakeEngine): void {
     }
   });
 
+  t.test('a number of a connection that is over finds nobody, whoever came since', async (t) => {
+    const rig = await Rig.start(t, make);
+    const port = await rig.listen();
+    const to = await backend(t);
+    const stale: number[] = [];
+    // Guards: an answer may come late, and the engine may have used the place again.
+    for (let i = 0; i < 5; i++) {
+      const link = await pair(t, rig, port, to);
+      t.notOk(stale.includes(link.conn), 'a number of its own');
+      for (const conn of stale) {
+        rig.close(conn);
+        rig.reject(conn, 'reset');
+        rig.connect(conn, to.port);
+      }
+      link.client.socket.write('still here');
+      t.equal((await link.backend.read().received(10)).toString(), 'still here');
+      link.client.socket.resetAndDestroy();
+      t.equal((await rig.closed(link.conn)).reason, 'client_reset');
+      stale.push(link.conn);
+    }
+  });
+
   t.test('numbers of connections that are open together differ', async (t) => {
     const rig = await Rig.start(t, make);
     const port = await rig.listen();

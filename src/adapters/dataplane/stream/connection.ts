@@ -103,8 +103,7 @@ export class Connection implements SideOwner {
   reject(how: RejectHow): void {
     if (this.#state !== 'waiting') return;
     this.#close('rejected');
-    // Nothing was written, so the end goes out at once and this cannot linger.
-    if (how === 'close') this.#client.socket.destroySoon();
+    if (how === 'close') this.#client.endUnread();
     else this.#client.reset();
   }
 

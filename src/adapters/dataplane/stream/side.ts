@@ -35,6 +35,9 @@ export interface SideOwner {
  */
 const WRITE_MARK = 1;
 
+/** Turns of the loop in which is read what a client sent to nobody, at most: some megabytes. */
+const DISCARDING_TURNS = 64;
+
 const NOTHING = Buffer.alloc(0);
 
 /**
@@ -52,6 +55,8 @@ export class Side {
   lost = false;
   /** Not being read, because the other side has not yet taken what came before. */
   paused = false;
+  /** What is read goes nowhere: bytes of it in this turn of the loop. `null`: it goes to the other side. */
+  #discarded: number | null = null;
   readonly #owner: SideOwner;
   readonly #buffers: ReadBuffers;
   #buffer: Buffer;
@@ -70,6 +75,10 @@ export class Side {
       this.#attach();
       // The socket has been paused from the start, so this does not make it read.
       source.on('data', (chunk: Buffer) => {
+        if (this.#discarded !== null) {
+          this.#discarded += chunk.length;
+          return;
+        }
         if (this.#other === null) this.#owner.sideRead(this, chunk);
         else if (this.#pass(chunk)) return;
         source.pause();
@@ -112,6 +121,28 @@ export class Side {
   /** A write of nothing, which fails if the peer is gone. */
   probe(): void {
     this.socket.write(NOTHING);
+  }
+
+  /**
+   * Sends the end, and closes when what the peer has sent to nobody is read: the kernel resets a connection that is closed
+   * with bytes in its queue. Nothing was written before, so the end goes out in this turn of the loop.
+   */
+  endUnread(): void {
+    this.#discarded = 0;
+    this.socket.end();
+    this.socket.resume();
+    let turns = 0;
+    const look = () => {
+      // This turn may be past its reads.
+      if ((this.#discarded === 0 && turns > 0) || turns === DISCARDING_TURNS) {
+        this.socket.destroy();
+        return;
+      }
+      turns++;
+      this.#discarded = 0;
+      setImmediate(look);
+    };
+    setImmediate(look);
   }
 
   /** RST to the peer, as far as it has not been sent one. */
@@ -177,6 +208,10 @@ export class Side {
   /** Called by the socket after it read into `#buffer`; takes the buffer for its next read from there afterwards. */
   #read(length: number): boolean {
     const buffer = this.#buffer;
+    if (this.#discarded !== null) {
+      this.#discarded += length;
+      return true;
+    }
     if (this.#other === null) {
       this.#boundNextRead(this.#owner.sideRead(this, Buffer.from(buffer.subarray(0, length))));
       return false;

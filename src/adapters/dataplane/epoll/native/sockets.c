@@ -18,8 +18,8 @@
 #define KEEPALIVE_INTERVAL_SECONDS 1
 #define KEEPALIVE_PROBES 10
 
-/* Reads of what a client sent to nobody, before its socket is closed. */
-#define DISCARDED_READS 4
+/* Read of what a client sent to nobody, before its socket is closed; about. */
+#define DISCARDED_BYTES (2 * 1024 * 1024)
 
 /* Options cannot fail on a socket that is connected; on one that was reset they do not matter any more. */
 static void set_option(int fd, int level, int option, int value) {
@@ -72,9 +72,11 @@ void close_with_end(int fd, struct buffers *buffers) {
   (void)shutdown(fd, SHUT_WR);
   /* The kernel resets a connection that is closed with bytes in its queue. */
   struct chunk *scratch = buffers->scratch;
-  for (int i = 0; i < DISCARDED_READS; i++) {
+  for (uint32_t discarded = 0; discarded < DISCARDED_BYTES;) {
+    /* To the end: a read makes room, and a client that is still sending fills it at once. */
     ssize_t n = recv(fd, scratch->data, scratch->capacity, MSG_DONTWAIT);
-    if (n < (ssize_t)scratch->capacity) break;
+    if (n <= 0) break;
+    discarded += (uint32_t)n;
   }
   close(fd);
 }
