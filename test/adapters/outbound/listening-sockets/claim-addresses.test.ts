@@ -13,6 +13,7 @@ import type { Listener } from '../../../../src/domain/entities.ts';
 import { isIPv6Only, overlap } from '../../../../src/domain/listen-addresses.ts';
 import { formatEndpoint } from '../../../../src/ip-address.ts';
 import { bindSocket, freePort } from '../../../fixtures/bind-socket.ts';
+import { until } from '../../../fixtures/until.ts';
 
 const listener = (port: number, host = '127.0.0.1', app = ''): Listener => ({
   name: formatEndpoint(host, port),
@@ -59,6 +60,42 @@ t.test('clients queue before anybody accepts, and are served by who accepts then
   t.equal(String((await once(accepted, 'data'))[0]), 'early');
   accepted.destroy();
   client.destroy();
+});
+
+/** Connects to a port again and again, from before there is anybody; tells of each client when it is greeted or lost. */
+const CLIENTS = `
+const { connect } = require('node:net');
+const come = () => {
+  let outcome = 'refused';
+  const socket = connect({ port: Number(process.argv[1]), host: '127.0.0.1' });
+  socket.on('error', () => {});
+  socket.once('connect', () => {
+    outcome = 'lost';
+    setTimeout(come, 1);
+  });
+  socket.once('data', () => (outcome = 'greeted'));
+  socket.once('close', () => {
+    if (outcome === 'refused') setImmediate(come);
+    else process.stdout.write(outcome + '\\n');
+  });
+};
+process.stdout.write('coming\\n');
+come();
+`;
+
+t.test('no client is lost that comes while the address is claimed', async (t) => {
+  const port = freePort();
+  const child = spawn(process.execPath, ['-e', CLIENTS, String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  const told: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => told.push(line));
+  await until('the clients to come', () => told.includes('coming'));
+  const [claimed] = claimAddresses({ listeners: [listener(port)], admin: null });
+  const server = net.createServer((socket) => socket.on('error', () => {}).end('hello'));
+  server.listen(claimed!.handle as never);
+  t.teardown(() => server.close());
+  await until('many of them to be served', () => told.length > 100);
+  t.same([...new Set(told)].sort(), ['coming', 'greeted']);
 });
 
 t.test('what is claimed can be claimed by nobody else, and is free again when it is closed', async (t) => {
