@@ -229,6 +229,7 @@ t.test('a roll says what is still open and until when, and drains count what the
   launcher.worker(3).accepts();
   await settled();
   pass(1_000);
+  held.set(3, 5);
   launcher.worker(4).accepts();
   t.same(await rolling, { replaced: 2, draining: 7, resetInMs: DRAIN_MS, stopping: false });
   t.match(supervisor.list(), [
@@ -285,9 +286,11 @@ t.test('one that drains before it came to serve has a second to hear of it, unle
 });
 
 t.test('what is asked for already is not said to be done', async (t) => {
-  const { launcher, supervisor } = await running(t, 2);
+  const { launcher, supervisor, log } = await running(t, 2);
+  log.said.length = 0;
   supervisor.scale(2);
   t.same(launcher.told(), []);
+  t.same(log.said, []);
 });
 
 t.test('stopped at once, every worker is killed', async (t) => {

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { test } from 'tap';
 import { NumberMap } from '../../src/domain/number-map.ts';
@@ -44,4 +46,22 @@ test('keeps every entry while it grows and shrinks by thousands', async (t) => {
   for (let key = 1; key < 9_999; key += 2) map.delete(key);
   t.same(map.entries(), [[9999, '9999']]);
   t.notOk(map.has(1));
+});
+
+test('gives the memory of a peak back', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const used = () => {
+    collect();
+    return process.memoryUsage().arrayBuffers;
+  };
+  const map = new NumberMap<string>();
+  const before = used();
+  for (let key = 0; key < 1_000_000; key++) map.set(key, 'x');
+  const peak = used() - before;
+  t.ok(peak >= 16 << 20, `${peak} bytes of keys`);
+  for (let key = 10; key < 1_000_000; key++) map.delete(key);
+  const rest = used() - before;
+  t.ok(rest < peak / 100, `${rest} bytes are left of ${peak}`);
+  t.equal(map.get(9), 'x');
 });

@@ -20,3 +20,10 @@ t.test(
     );
   },
 );
+
+t.test('the share, in numbers', async (t) => {
+  t.equal(workerShare(0, 2), 48);
+  t.equal(workerShare(768, 2), 432, 'where the eighth begins to count');
+  t.equal(workerShare(8_000, 8), 1_125);
+  t.equal(workerShare(1_000_000, 64), 17_579);
+});

@@ -250,3 +250,22 @@ t.test('an owner that fails is no failure of the worker', async (t) => {
   t.same(told.failures, []);
   t.equal(rig.boundary.counts().get('worker'), 2, 'after the reports, and after the picks');
 });
+
+t.test('a worker that spoke while this process was held up is not taken for a silent one', async (t) => {
+  const rig = new Rig();
+  const { told, theirs } = await openSession(t, rig, 1, 100);
+  const { messages, next } = inbox(theirs);
+  theirs.write(encodeFrame([HELLO]));
+  await next(FromPrimary.welcome);
+  const beats = messages.length;
+  // Behind the poll phase: the session's timer, which is due by then, comes before what the worker said is read.
+  await new Promise<void>((resolve) =>
+    setImmediate(() => {
+      theirs.write(encodeFrame([[FromWorker.heartbeat]]));
+      setTimeout(resolve, 50);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+    }),
+  );
+  t.same(told.failures, []);
+  await until('it to be asked on', () => messages.length > beats);
+});
