@@ -66,6 +66,30 @@ export function lateResetsSuite(t: Test, make: MakeEngine): void {
       );
     }
 
+    t.test(`the ${one}'s last bytes, its end and its reset come at once`, { buffered: true }, async (t) => {
+      const { rig, link } = await connected(t);
+      const { socket } = link[one];
+      // In the turn of the loop in which the end goes out: the engine finds all of it together.
+      socket.once('finish', () => socket.resetAndDestroy());
+      socket.end('last words');
+      await wholeFrom(t, rig, link, one, other, Buffer.from('last words'));
+    });
+
+    t.test(`the ${one} resets, and the ${other} reads long after`, { buffered: true }, async (t) => {
+      const { rig, link } = await connected(t);
+      const bytes = bytesOf(SOME_BYTES, 1);
+      await finish(link[one], bytes);
+      link[one].socket.resetAndDestroy();
+      // Others, whose last side is reset when it has got everything, are the clock.
+      for (let i = 0; i < 2; i++) {
+        const clock = await connected(t);
+        await finish(clock.link[one], Buffer.alloc(0));
+        clock.link[one].socket.resetAndDestroy();
+        await clock.rig.closed(clock.link.conn);
+      }
+      await wholeFrom(t, rig, link, one, other, bytes);
+    });
+
     t.test(`the ${one} ends, and resets while its last bytes wait for the ${other}`, { buffered: true }, async (t) => {
       const { rig, link } = await connected(t);
       const { bytes } = await finishStalled(link[one]);
@@ -81,6 +105,16 @@ export function lateResetsSuite(t: Test, make: MakeEngine): void {
       // What comes for the failed side is dropped: its sender would not come to read otherwise.
       if (!link[other].socket.write(bytesOf(8_000_000, 2))) await once(link[other].socket, 'drain');
       await wholeFrom(t, rig, link, one, other, bytes, readSlowly);
+    });
+
+    t.test(`the ${one} did not read what the ${other} sent, ends and resets`, { buffered: true }, async (t) => {
+      const { rig, link } = await connected(t);
+      link[other].socket.write(FLOOD);
+      await stalled(link[other]);
+      const bytes = bytesOf(SOME_BYTES, 1);
+      await finish(link[one], bytes);
+      link[one].socket.resetAndDestroy();
+      await wholeFrom(t, rig, link, one, other, bytes);
     });
 
     t.test(`the ${one} resets, and the ${other} ends before it has read`, { buffered: true }, async (t) => {

@@ -41,8 +41,7 @@ static enum outcome failed(engine *e, connection *c, int side, int error) {
   }
   if (target->waiting != NULL) buffers_release(&e->buffers, target->waiting);
   target->waiting = NULL;
-  /* There may be no edge that tells of what is left. */
-  source->readable = !source->ended;
+  /* An edge has told of what is left, or will. */
   return WAITS;
 }
 
@@ -158,14 +157,6 @@ static enum outcome pump(engine *e, connection *c, int from) {
   return OVER;
 }
 
-/* A write may have found that the other side failed: what that one had finished is still to be read. */
-static enum outcome pump_both(engine *e, connection *c, int from) {
-  enum outcome outcome = c->sides[from].waiting == NULL ? pump(e, c, from) : WAITS;
-  struct side *other = &c->sides[!from];
-  if (outcome == OVER || !other->failed || other->waiting != NULL) return outcome;
-  return pump(e, c, !from);
-}
-
 void relay_start(engine *e, connection *c) {
   /* The client has spoken already, most likely: its first bytes are on their way before anything is watched, and what
    * is watched afterwards makes no event for what was read. One that was watched for its head has told what there is. */
@@ -197,9 +188,9 @@ void relay_ready(engine *e, connection *c, int side, uint32_t events) {
   if (source->failed && (source->finished || unread) && failed(e, c, side, 0) == OVER) return;
   if ((events & EPOLLOUT) && c->sides[!side].waiting != NULL) {
     enum outcome outcome = flush(e, c, !side);
-    if (outcome == OVER || (outcome == MOVES && pump_both(e, c, !side) == OVER)) return;
+    if (outcome == OVER || (outcome == MOVES && pump(e, c, !side) == OVER)) return;
   }
-  pump_both(e, c, side);
+  if (source->waiting == NULL) pump(e, c, side);
 }
 
 void relay_check(engine *e, connection *c) {
