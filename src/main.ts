@@ -106,6 +106,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
       bindings_evicted_total: bindings.evictions,
       routing_loads_total: reload.health().loads,
       routing_load_failures_total: reload.health().failures,
+      worker_deaths_total: supervisor.deaths,
       channel_dropped_total: droppedMessages,
       log_dropped_total: logs.dropped(),
     }),

@@ -4,6 +4,8 @@ import { type BackoffPolicy, backoffMs } from './backoff.ts';
 const FREE_DEATHS = 2;
 /** A worker earns one of them back in so long. In ms. */
 const EARN_MS = 10_000;
+/** Without a death that was not free, workers are well again. In ms. */
+const CALM_MS = 5_000;
 /** Code that does not come to serve does not get better by being tried. */
 const UNSERVED: BackoffPolicy = { firstMs: 100, capMs: 10_000 };
 /** What serves for a while between its deaths serves more than nothing: held back enough not to spin. */
@@ -64,10 +66,7 @@ export class RestartBudget {
     this.#earnedAt = now;
     if (this.#free < most || this.#unserved > 0) return;
     this.#served = 0;
-    // Seen to be well for as long as one earns a free death: a worker that only just came is no calm yet.
+    // A worker that only just came to serve is no calm yet.
     if (now - Math.max(this.#servedAt, this.#unservedAt) >= CALM_MS) this.#inARow = 0;
   }
 }
-
-/** In ms. */
-const CALM_MS = 5_000;

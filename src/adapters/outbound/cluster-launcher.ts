@@ -74,24 +74,25 @@ export class ClusterLauncher implements WorkerLauncher {
   }
 
   launch(incarnation: number, events: WorkerEvents, fresh: boolean): WorkerProcess {
+    const exited = this.#options.boundary.guard('worker', events.exited);
     let worker: Worker;
     try {
       cluster.setupPrimary({ exec: this.#options.code.entry(fresh) });
       worker = cluster.fork(this.#options.env(incarnation));
     } catch (error) {
       // Node throws for what it does not expect of a spawn: no memory, a binary that is being written (`npm ci`), ...
-      setImmediate(() => events.exited(unstarted(error)));
+      setImmediate(exited, unstarted(error));
       return NO_PROCESS;
     }
     if (worker.process.pid === undefined) {
-      worker.once('error', (error) => events.exited(unstarted(error)));
+      worker.once('error', (error) => exited(unstarted(error)));
       return NO_PROCESS;
     }
     try {
       return this.#supervise(worker, incarnation, events);
     } catch (error) {
       this.#options.boundary.failed('worker', error);
-      worker.once('exit', () => events.exited(unstarted(error)));
+      worker.once('exit', () => exited(unstarted(error)));
       worker.process.kill('SIGKILL');
       return NO_PROCESS;
     }

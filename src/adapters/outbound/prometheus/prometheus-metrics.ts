@@ -31,7 +31,7 @@ const GAUGES = {
   routing_backends: 'Rows of the routing table that serves',
   routing_bad_rows: 'Rows that the last load skipped',
   routing_stale: '1 while the routing database cannot be loaded and the last good table serves',
-  worker_crashes: 'Worker crashes in a row, each soon after its start',
+  worker_crashes: 'Worker deaths in a row that came too soon after a start, or too often',
 } as const;
 export type GaugeName = keyof typeof GAUGES;
 
@@ -40,6 +40,7 @@ const COUNTERS = {
   routing_loads_total: 'Loads of the routing database',
   routing_load_failures_total: 'Looks at the routing database that failed',
   log_dropped_total: 'Log lines that could not be written: a full disk, or a reader that stalls',
+  worker_deaths_total: 'Workers that died without having been asked to',
   channel_dropped_total: 'Messages from workers that were malformed or about nothing known',
 } as const;
 export type CounterName = keyof typeof COUNTERS;
