@@ -46,6 +46,8 @@ export interface Config {
   readonly shutdownTimeoutMs: number;
   readonly heartbeatTimeoutMs: number;
   readonly debug: boolean;
+  /** Times of log records as ISO 8601 texts, instead of ms since 1970. */
+  readonly logIsoTime: boolean;
 }
 
 const WEEK_SECS = 7 * 24 * 3600;
@@ -122,6 +124,12 @@ export const VARIABLES = {
     1,
     300,
     'a worker that is silent for so long is killed and replaced; a pick that takes so long is given up',
+  ),
+  EDGEPROXY_LOG_TIME: variable(
+    'epoch',
+    '`epoch` (ms since 1970) or `iso` (ISO 8601, UTC)',
+    'how log records tell the time',
+    (text) => (text === 'epoch' || text === 'iso' ? text : undefined),
   ),
   DEBUG: variable(
     '',
@@ -225,5 +233,6 @@ function toConfig(values: Values): Config {
     shutdownTimeoutMs: values.EDGEPROXY_SHUTDOWN_TIMEOUT_SECS!,
     heartbeatTimeoutMs: values.EDGEPROXY_HEARTBEAT_TIMEOUT_SECS!,
     debug: values.DEBUG!,
+    logIsoTime: values.EDGEPROXY_LOG_TIME === 'iso',
   };
 }

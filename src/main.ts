@@ -162,6 +162,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     supervisor,
     log,
     boundary,
+    drainTimeoutMs: config.shutdownTimeoutMs,
     connections: () => ledger.total,
     closePorts: () => {
       for (const { handle } of sockets) handle.close();
@@ -290,7 +291,7 @@ try {
     process.exit(0);
   }
   const config = readConfig(process.env);
-  logs = openLogs({ debug: config.debug });
+  logs = openLogs({ debug: config.debug, isoTime: config.logIsoTime });
   const unknown = unknownVariables(process.env);
   if (unknown.length > 0) logs.log.warn({ variables: unknown }, 'unknown variables are ignored; are they misspelt?');
   await startPrimary(config, logs);

@@ -46,6 +46,7 @@ t.test('unset means the default', async (t) => {
     shutdownTimeoutMs: 30_000,
     heartbeatTimeoutMs: 5000,
     debug: false,
+    logIsoTime: false,
   } satisfies Config);
   t.ok(Object.isFrozen(config));
   t.same(readConfig({ HOME: '/nowhere' }), config);
@@ -165,6 +166,13 @@ const TABLE: Readonly<
   EDGEPROXY_HALF_CLOSE_TIMEOUT_SECS: seconds('halfCloseTimeoutMs', 0, 604_800),
   EDGEPROXY_SHUTDOWN_TIMEOUT_SECS: seconds('shutdownTimeoutMs', 0, 86_400),
   EDGEPROXY_HEARTBEAT_TIMEOUT_SECS: seconds('heartbeatTimeoutMs', 1, 300),
+  EDGEPROXY_LOG_TIME: {
+    good: [
+      ['iso', { logIsoTime: true }],
+      ['epoch', { logIsoTime: false }],
+    ],
+    bad: ['', 'ISO', 'utc'],
+  },
   DEBUG: {
     good: [
       ['1', { debug: true }],

@@ -19,6 +19,7 @@ const IPC = /^src\/ipc\//;
 const CONFIG = /^src\/config(?:-parsers)?\.ts$/;
 const ERRORS = /^src\/errors\.ts$/;
 const ADDRESS = /^src\/ip-address\.ts$/;
+const PRINTABLE = /^src\/printable\.ts$/;
 const BUILT_IN = /^node:/;
 /** Of the dependencies, by the name that is imported. */
 const PACKAGE = /^(?!node:|src\/|workers\/|test\/|package\.json$)/;
@@ -31,10 +32,14 @@ const RULES: readonly { readonly files: RegExp; readonly may: readonly RegExp[] 
   { files: USE_CASES, may: [DOMAIN, USE_CASES, ERRORS] },
   { files: IPC, may: [DOMAIN, IPC, ERRORS, /^msgpackr$/, /^node:stream$/] },
   { files: /^src\/adapters\/inbound\//, may: [DOMAIN, USE_CASES, IPC, ERRORS, ADDRESS, BUILT_IN, PACKAGE] },
-  { files: /^src\/adapters\/(?:outbound|dataplane)\//, may: [DOMAIN, PORTS, IPC, ERRORS, ADDRESS, BUILT_IN, PACKAGE] },
+  {
+    files: /^src\/adapters\/(?:outbound|dataplane)\//,
+    may: [DOMAIN, PORTS, IPC, ERRORS, ADDRESS, PRINTABLE, BUILT_IN, PACKAGE],
+  },
   { files: TASK, may: [DOMAIN, ERRORS, BUILT_IN, PACKAGE] },
   { files: CONFIG, may: [CONFIG, DOMAIN, ERRORS, ADDRESS, BUILT_IN] },
   { files: ERRORS, may: [] },
+  { files: PRINTABLE, may: [] },
   { files: ADDRESS, may: [DOMAIN, /^ipaddr\.js$/, /^node:net$/] },
 ];
 

@@ -1,5 +1,8 @@
 // Runs in: primary
+
+import { compareTables } from '../domain/table-change.ts';
 import { messageOf } from '../errors.ts';
+import { inSlices } from './in-slices.ts';
 import type { BackendRepository } from './ports/backend-repository.ts';
 import type { Boundary } from './ports/boundary.ts';
 import type { Clock } from './ports/clock.ts';
@@ -163,6 +166,7 @@ export class ReloadRouting {
         return;
       }
     }
+    const before = routing.table;
     const installed = look.kind === 'loaded' && (await routing.install(look.image));
     this.#notTaken = false;
     if (this.#error !== '') log.info({}, 'routing database is readable again');
@@ -170,7 +174,8 @@ export class ReloadRouting {
     if (!installed) return;
     this.#servesSince = this.#options.clock.now();
     const { version, size } = routing.table;
-    log.info({ version, backends: size, skipped: look.image.problemCount }, 'routing table loaded');
+    const change = await inSlices(compareTables(before, routing.table));
+    log.info({ version, backends: size, skipped: look.image.problemCount, ...change }, 'routing table loaded');
   }
 
   /** One that comes again at every look is told once, and counted with the failures. */

@@ -9,6 +9,8 @@ export interface StopOptions {
   readonly boundary: Boundary;
   /** Slots held. */
   readonly connections: () => number;
+  /** After which open connections are cut, in ms. */
+  readonly drainTimeoutMs: number;
   /** Gives up the primary's copies of the listening sockets. */
   readonly closePorts: () => void;
   /** Ends what else runs; resolves when nothing is under way any more. */
@@ -38,8 +40,11 @@ export class StopProxy {
   /** Stops accepting, waits for what is open until the drain deadline, and ends the process with 0. */
   async drain(signal: string): Promise<void> {
     this.#signals++;
-    const { supervisor, log, boundary, connections, closePorts, close, leave } = this.#options;
-    log.info({ signal, connections: connections() }, 'stopping: draining connections');
+    const { supervisor, log, boundary, connections, drainTimeoutMs, closePorts, close, leave } = this.#options;
+    log.info(
+      { signal, connections: connections(), drainSecs: drainTimeoutMs / 1000 },
+      'stopping: draining connections',
+    );
     // With the last worker's copy the kernel's queue goes, and clients are told at once to go elsewhere.
     boundary.run('signal', closePorts);
     await supervisor.stop();

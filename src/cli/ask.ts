@@ -1,7 +1,7 @@
 // Runs in: cli
 import { createInterface } from 'node:readline/promises';
 import type { Readable, Writable } from 'node:stream';
-import { printable } from './output.ts';
+import { printable } from '../printable.ts';
 
 /** Asks a person. Only `y` and `yes` are yes; an end of input is no. */
 export async function askYesNo(question: string, input: Readable, output: Writable): Promise<boolean> {

@@ -1,7 +1,8 @@
 // Runs in: cli
 import type { Command, CommanderError } from 'commander';
 import { EdgeError, messageOf } from '../errors.ts';
-import { printable, toJson } from './output.ts';
+import { printable } from '../printable.ts';
+import { toJson } from './output.ts';
 
 /** Tells on stderr what went wrong, as `{"error":{"code","message"}}` with `json`; gives the exit code. */
 export function reportFailure(error: unknown, json: boolean): number {

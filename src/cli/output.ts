@@ -1,19 +1,12 @@
 // Runs in: cli
 import { styleText } from 'node:util';
+import { printable, UNSAFE } from '../printable.ts';
 import { fitTable, layOutTable, type Table } from './table.ts';
 
 export type { Table } from './table.ts';
 
 /** What a command has to say to a person: sentences (one a line) and tables. */
 export type Block = string | Table;
-
-/** Control, invisible and line-separating characters, and halves of surrogate pairs: a terminal would act on some. */
-const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
-
-/** `text` on one line, harmless to a terminal: what is unsafe is written as `\u{1b}`. */
-export function printable(text: string): string {
-  return text.replace(UNSAFE, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
-}
 
 /**
  * JSON for a terminal as for a program. `JSON.stringify` leaves U+007F..U+009F as they are, and U+009B starts a terminal

@@ -2,8 +2,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { messageOf } from '../errors.ts';
+import { printable } from '../printable.ts';
 import { wholeNumberIn } from './arguments.ts';
-import { type Block, printable, renderBlocks, toJsonLine } from './output.ts';
+import { type Block, renderBlocks, toJsonLine } from './output.ts';
 
 export interface WatchOptions {
   readonly json?: boolean;

@@ -87,6 +87,22 @@ export class RoutingTable {
     return backend;
   }
 
+  /** Whether a row of this table holds what a row of `other` holds. No objects are made for it. */
+  hasSameRow(slot: number, other: RoutingTable, otherSlot: number): boolean {
+    const [mine, theirs] = [this.#image, other.#image];
+    return (
+      mine.flags[slot] === theirs.flags[otherSlot] &&
+      mine.port[slot] === theirs.port[otherSlot] &&
+      mine.weight[slot] === theirs.weight[otherSlot] &&
+      mine.softLimit[slot] === theirs.softLimit[otherSlot] &&
+      mine.hardLimit[slot] === theirs.hardLimit[otherSlot] &&
+      mine.region[slot] === theirs.region[otherSlot] &&
+      mine.apps[mine.app[slot]!] === theirs.apps[theirs.app[otherSlot]!] &&
+      mine.countries[mine.country[slot]!] === theirs.countries[theirs.country[otherSlot]!] &&
+      textAt(mine.hosts, mine.hostEnd, slot) === textAt(theirs.hosts, theirs.hostEnd, otherSlot)
+    );
+  }
+
   ringHash(slot: number): number {
     return this.#image.ringHash[slot]!;
   }

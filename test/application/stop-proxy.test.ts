@@ -10,6 +10,7 @@ async function setUp(t: Test, close: () => Promise<unknown> = async () => {}) {
   const left: string[] = [];
   let ports = 'open';
   const stop = new StopProxy({
+    drainTimeoutMs: 30_000,
     supervisor,
     log: silentLog,
     boundary,

@@ -5,8 +5,9 @@ import t from 'tap';
 import type { WorkerView } from '../../src/application/supervise-workers.ts';
 import { askYesNo } from '../../src/cli/ask.ts';
 import { duration } from '../../src/cli/explain-text.ts';
-import { printable, toJson } from '../../src/cli/output.ts';
+import { toJson } from '../../src/cli/output.ts';
 import { describeChanges, describeRoll, describeStart } from '../../src/cli/roll-progress.ts';
+import { printable } from '../../src/printable.ts';
 
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
 const anyText = fc.string({

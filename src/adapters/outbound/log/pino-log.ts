@@ -1,13 +1,10 @@
 // Runs in: primary
-import { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
 import pino, { type DestinationStream } from 'pino';
 import type { AccessLog, AccessRecord } from '../../../application/ports/access-log.ts';
 import type { Log } from '../../../application/ports/log.ts';
+import { connectionLine, humanLine, type LogObject } from './human-line.ts';
 import { LogStream } from './log-stream.ts';
-
-/** Only for people, and a good part of the start. */
-const pretty = isatty(1) ? (await import('pino-pretty')).default : null;
 
 /** JSON lines on stdout, or text for people when that is a terminal; both kinds of records in one stream, in order. */
 export interface Logs {
@@ -19,18 +16,18 @@ export interface Logs {
   readonly end: (timeoutMs: number) => Promise<boolean>;
 }
 
-export function openLogs({ debug }: { debug: boolean }): Logs {
+/** `isoTime`: records tell the time as ISO 8601 texts, instead of as ms since 1970. */
+export function openLogs({ debug, isoTime = false }: { debug: boolean; isoTime?: boolean }): Logs {
   const stream = new LogStream(1);
   process.on('exit', () => stream.endNow());
-  const people = pretty === null ? null : forPeople(stream);
+  const people = isatty(1) ? forPeople(stream) : null;
   const { pid } = process;
+  const now = isoTime ? () => `"${new Date().toISOString()}"` : () => String(Date.now());
   return {
-    log: logger(debug, people ?? stream),
+    log: logger(debug, isoTime, people ?? stream),
     accessLog: {
       write: (record: AccessRecord) => {
-        const line = accessLine(pid, record);
-        if (people === null) stream.gather(line);
-        else people.write(line);
+        stream.gather(people === null ? accessLine(pid, now(), record) : connectionLine(record, new Date()));
       },
     },
     dropped: () => stream.dropped,
@@ -42,9 +39,9 @@ export function openLogs({ debug }: { debug: boolean }): Logs {
  * The line that pino would write. It is written for every connection, and pino's own way to it, which has to cope with any
  * value, takes twenty times as long. What is not quoted here is a number, a word of ours, or an address in its normal form.
  */
-function accessLine(pid: number, record: AccessRecord): string {
+function accessLine(pid: number, time: string, record: AccessRecord): string {
   return (
-    `{"level":"info","time":${Date.now()},"pid":${pid},"client":"${record.client}",` +
+    `{"level":"info","time":${time},"pid":${pid},"client":"${record.client}",` +
     `"country":${JSON.stringify(record.country)},"listener":${JSON.stringify(record.listener)},` +
     `"backend":${JSON.stringify(record.backend)},"why":"${record.why}","close":"${record.close}",` +
     `"attempts":${record.attempts},"pickMs":${record.pickMs},"connectMs":${record.connectMs},` +
@@ -54,18 +51,13 @@ function accessLine(pid: number, record: AccessRecord): string {
 }
 
 function forPeople(stream: LogStream): DestinationStream {
-  const destination = new Writable({
-    write(chunk, _encoding, done) {
-      stream.write(String(chunk));
-      done();
-    },
-  });
-  return pretty!({ destination, sync: true, translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname' });
+  return { write: (json) => stream.write(humanLine(JSON.parse(json) as LogObject, new Date())) };
 }
 
-function logger(debug: boolean, stream: DestinationStream): Log {
+function logger(debug: boolean, isoTime: boolean, stream: DestinationStream): Log {
   const options = { level: debug ? 'debug' : 'info', base: { pid: process.pid } };
-  const log = pino({ ...options, formatters: { level: (label: string) => ({ level: label }) } }, stream);
+  const timestamp = isoTime ? pino.stdTimeFunctions.isoTime : true;
+  const log = pino({ ...options, timestamp, formatters: { level: (label: string) => ({ level: label }) } }, stream);
   return {
     debug: (fields, message) => log.debug(fields, message),
     info: (fields, message) => log.info(fields, message),

@@ -1,0 +1,64 @@
+// Runs in: primary
+import { styleText } from 'node:util';
+import type { AccessRecord } from '../../../application/ports/access-log.ts';
+import { printable } from '../../../printable.ts';
+
+/** A log record as pino writes it. */
+export type LogObject = Readonly<Record<string, unknown>>;
+
+/** What every record has, and what is said elsewhere on the line. */
+const NOT_TOLD: ReadonlySet<string> = new Set(['level', 'time', 'pid', 'hostname', 'msg']);
+
+/** `01:50:01`, in the time zone of the person who looks on. */
+function clockTime(time: Date): string {
+  return time.toTimeString().slice(0, 8);
+}
+
+/** `01:50:01 127.0.0.1 -> b2 rebound finished 5 ms 78/199 B`: bytes to the backend, and to the client. */
+export function connectionLine(record: AccessRecord, time: Date): string {
+  const { client, backend, why, close, totalMs, bytesToBackend, bytesToClient } = record;
+  const to = backend === null ? '(nobody)' : printable(backend);
+  return `${clockTime(time)} ${client} -> ${to} ${why} ${close} ${Math.round(totalMs)} ms ${bytesToBackend}/${bytesToClient} B\n`;
+}
+
+/** What is as it should be needs no word for that. */
+const LEVELS: Readonly<Record<string, string>> = {
+  debug: styleText('dim', 'debug '),
+  warn: styleText('yellow', 'WARN '),
+  error: styleText('red', 'ERROR '),
+};
+
+/** Any other record, on one line. */
+export function humanLine(record: LogObject, time: Date): string {
+  return `${clockTime(time)} ${LEVELS[String(record.level)] ?? ''}${humanMessage(record)}\n`;
+}
+
+export function humanMessage(record: LogObject): string {
+  const message = String(record.msg);
+  const own = SENTENCES[message]?.(record);
+  if (own !== undefined) return printable(own);
+  const fields = Object.entries(record).flatMap(([name, value]) => {
+    if (NOT_TOLD.has(name) || value === null || value === '') return [];
+    return `${name} ${text(value)}`;
+  });
+  return printable(fields.length === 0 ? message : `${message}: ${fields.join(', ')}`);
+}
+
+/** Of records that have more to say to a person than their fields do. By message. */
+const SENTENCES: Readonly<Record<string, (record: LogObject) => string>> = {
+  'stopping: draining connections': ({ signal, connections, drainSecs }) =>
+    `stopping (${text(signal)}), draining: up to ${text(drainSecs)} s, a second signal ends it now; ` +
+    `connections ${text(connections)}`,
+  'routing table loaded': ({ version, backends, skipped, added, removed, changed, ids }) => {
+    const few = Array.isArray(ids) ? ids : [];
+    const more = Number(added) + Number(removed) + Number(changed) - few.length;
+    const named = few.length === 0 ? '' : ` (${few.join(' ')}${more > 0 ? ` and ${more} more` : ''})`;
+    const left = Number(skipped) > 0 ? `, ${text(skipped)} rows skipped` : '';
+    return `routing table ${text(version)} loaded: ${text(backends)} backends${left}, +${text(added)} -${text(removed)} ~${text(changed)}${named}`;
+  },
+};
+
+function text(value: unknown): string {
+  if (Array.isArray(value) && value.every((each) => typeof each === 'string')) return value.join(' ');
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
