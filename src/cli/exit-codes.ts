@@ -15,5 +15,5 @@ export function describeExitCodes(columns: number): string {
       (line, n) => (n === 0 ? before : ' '.repeat(before.length)) + line,
     );
   });
-  return ['Exit codes:', '   0  done', ...lines].join('\n');
+  return ['Exit codes ("edgeproxy explain <code>" says more of an error):', '   0  done', ...lines].join('\n');
 }

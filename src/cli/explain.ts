@@ -6,8 +6,9 @@ import { parseAddress } from '../ip-address.ts';
 import { type AdminClient, isObject } from './admin-client.ts';
 import { ADMIN_NOTE, type AdminOptions, addAdminOptions, adminClient } from './admin-options.ts';
 import { wholeNumberIn } from './arguments.ts';
+import { describeError, errorText, isErrorName } from './error-text.ts';
 import { describeExplanation, type ExplainAnswer } from './explain-text.ts';
-import { show } from './output.ts';
+import { screenWidth, show } from './output.ts';
 
 interface ExplainOptions extends AdminOptions {
   readonly listener?: string;
@@ -24,9 +25,10 @@ const DEFAULT_LIMIT = 1000;
 export function addExplain(program: Command): void {
   const command = program
     .command('explain')
-    .argument('<ip>', "the client's address, IPv4 or IPv6")
+    .argument('<ip>', "the client's address, IPv4 or IPv6; or the code of an error, EDGE_ERR_...")
     .description(
-      'show which backend a client would get now and why, with the score of every candidate; changes nothing',
+      'show which backend a client would get now and why, with the score of every candidate; changes nothing. Or say ' +
+        'what the code of an error means and what to do about it',
     )
     .option('--listener <name>', 'the listener that it comes to, by address or app (default: the first one)')
     .option(
@@ -46,16 +48,22 @@ region, 2 the POP's region, 3 elsewhere. A client with a binding stays with its
 backend whatever the scores, as long as that one may serve it.
 
 Examples:
-  edgeproxy explain 203.0.113.7
-  edgeproxy explain 2001:db8::1 --listener game --json`,
+  edgeproxy explain 200.160.0.8
+  edgeproxy explain 2001:12ff:0:4::22 --listener game --json
+  edgeproxy explain EDGE_ERR_PROTOCOL`,
   );
 }
 
 async function explain(ip: string, options: ExplainOptions): Promise<void> {
   const json = options.json ?? false;
+  if (isErrorName(ip)) {
+    const text = errorText(ip);
+    show(json, text, () => describeError(text, screenWidth()));
+    return;
+  }
   const address = parseAddress(ip);
   if (address === null) {
-    const expected = 'expected IPv4 such as 203.0.113.7, or IPv6 such as 2001:db8::1';
+    const expected = 'expected IPv4 such as 200.160.0.8, or IPv6 such as 2001:12ff:0:4::22';
     throw new EdgeError('EDGE_ERR_USAGE', `${ip.slice(0, 100) || "''"} is no IP address: ${expected}`);
   }
   const limit = options.limit ?? (json ? DEFAULT_LIMIT : SHOWN);

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import t from 'tap';
+import { describeError, errorText } from '../../src/cli/error-text.ts';
 import { createProgram, runProgram } from '../../src/cli/program.ts';
 import { ERRORS } from '../../src/errors.ts';
 import { runCli } from './run-cli.ts';
@@ -70,7 +71,7 @@ t.test("the program's help names every error with its exit code", async (t) => {
   );
   const codes = new Map<string, number>();
   let exitCode = 0;
-  for (const line of stdout.slice(stdout.indexOf('Exit codes:')).split('\n')) {
+  for (const line of stdout.slice(stdout.indexOf('Exit codes')).split('\n')) {
     const [, number, name] = /^ +(\d+)? +(EDGE_ERR_\w+)/.exec(line) ?? [];
     if (name === undefined) continue;
     exitCode = number === undefined ? exitCode : Number(number);
@@ -78,6 +79,20 @@ t.test("the program's help names every error with its exit code", async (t) => {
   }
   t.same(Object.fromEntries(codes), Object.fromEntries(Object.entries(ERRORS).map(([k, v]) => [k, v.exitCode])));
   t.match((await runCli(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+t.test('explain says of every code what it means and what to do', async (t) => {
+  for (const [code, { meaning }] of Object.entries(ERRORS)) {
+    const { remedy } = errorText(code);
+    t.ok(remedy.length > 30, code);
+    const lines = describeError(errorText(code.toLowerCase()), 80);
+    t.match(lines.join(' '), meaning);
+    t.ok(lines.every((line) => line.length <= 80));
+  }
+  const { code, stdout } = await runCli(['explain', 'EDGE_ERR_PROTOCOL']);
+  t.equal(code, 0);
+  t.match(stdout, /^EDGE_ERR_PROTOCOL\n.*exit code 7\n\n.*the old workers\s+serve on/s);
+  await t.rejects(runProgram(['explain', 'EDGE_ERR_NONE']), { code: 'EDGE_ERR_USAGE', message: /lists all/ });
 });
 
 const WRONG: readonly (readonly [string, RegExp])[] = [
