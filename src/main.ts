@@ -25,19 +25,21 @@ import { realPathOrNull } from './adapters/outbound/sqlite/file-id.ts';
 import { ownEndpoints } from './adapters/outbound/sqlite/own-endpoints.ts';
 import { SqliteBackendRepository } from './adapters/outbound/sqlite/sqlite-backend-repository.ts';
 import { WorkerCode } from './adapters/outbound/worker-code.ts';
+import { DialOutcomes } from './application/dial-outcomes.ts';
 import { explainPick } from './application/explain-pick.ts';
 import { InternalErrors } from './application/internal-errors.ts';
 import { pageOfBackends } from './application/page-backends.ts';
 import { PickDesk } from './application/pick-desk.ts';
-import type { Log } from './application/ports/log.ts';
 import { type ConnectionLease, ProxyService } from './application/proxy-service.ts';
 import { readiness } from './application/readiness.ts';
 import { ReloadRouting } from './application/reload-routing.ts';
 import { RoutingState } from './application/routing-state.ts';
+import { sayHowToAdd } from './application/say-how-to-add.ts';
 import { ShareClients } from './application/share-clients.ts';
 import { StopProxy } from './application/stop-proxy.ts';
 import { WorkerSupervisor } from './application/supervise-workers.ts';
 import { sweepBindings } from './application/sweep-bindings.ts';
+import { TellLacks } from './application/tell-lacks.ts';
 import { viewStatus } from './application/view-status.ts';
 import { WatchGeoip } from './application/watch-geoip.ts';
 import {
@@ -112,7 +114,8 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     }),
   });
   const decisions = { routing, ledger, bindings, geo, popRegion: config.popRegion, clock };
-  const service = new ProxyService({ ...decisions, listeners, metrics, accessLog, boundary });
+  const outcomes = new DialOutcomes(new TellLacks(log, clock));
+  const service = new ProxyService({ ...decisions, listeners, metrics, accessLog, boundary, outcomes });
 
   const desk = new PickDesk({ service, boundary, heldBy: (incarnation) => ledger.heldBy(incarnation) });
   const shares = new ShareClients((incarnation) => ledger.heldBy(incarnation), boundary);
@@ -262,14 +265,6 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   if (routing.table.size === 0 && reload.health().error === '') sayHowToAdd(log, config.dbPath);
   // Nobody may be there any more to hear it.
   process.send?.('ready', undefined, undefined, () => {});
-}
-
-function sayHowToAdd(log: Log, dbPath: string): void {
-  log.info(
-    { database: dbPath },
-    'no backends yet: clients are refused until there is one; add it while this runs, from another terminal:',
-  );
-  log.info({ database: dbPath }, 'npx edgeproxy backends add my-backend --region sa --host 10.0.0.5 --port 8080');
 }
 
 async function refuseToStart(error: unknown, logs: Logs | null): Promise<void> {

@@ -1,4 +1,5 @@
 // Runs in: primary
+import { type FailedDial, isToBlame } from '../domain/blame.ts';
 import type { Decision } from './decide-backend.ts';
 import type { BindingRef, BindingRepository } from './ports/binding-repository.ts';
 
@@ -41,7 +42,7 @@ export class Affinity {
   /** The stake of a new lease; the binding is made, or moved, if the decision calls for it. `isUp`: may serve bound clients. */
   take(
     decision: Extract<Decision, { kind: 'assign' }>,
-    tried: readonly string[],
+    tried: readonly FailedDial[],
     isUp: (backendId: string) => boolean,
     now: number,
   ): Stake {
@@ -90,11 +91,11 @@ export class Affinity {
   #joinMove(
     binding: BindingRef,
     to: string,
-    tried: readonly string[],
+    tried: readonly FailedDial[],
     isUp: (backendId: string) => boolean,
   ): Move | null {
     const from = this.#bindings.backendOf(binding);
-    if (!tried.includes(from)) return null;
+    if (!isToBlame(from, tried)) return null;
     const underWay = this.#moves.get(binding);
     if (underWay !== undefined && underWay.from === from) {
       if (underWay.to === to) {
@@ -102,7 +103,7 @@ export class Affinity {
         return underWay;
       }
       // Merely full: those that hold its slots take the binding there.
-      if (!tried.includes(underWay.to) && isUp(underWay.to)) return null;
+      if (!isToBlame(underWay.to, tried) && isUp(underWay.to)) return null;
     }
     const move: Move = { from, to, leases: 1 };
     this.#moves.set(binding, move);

@@ -1,4 +1,5 @@
 // Runs in: primary
+import { type FailedDial, isToBlame, refusalAfter } from '../domain/blame.ts';
 import { clientKey, hashClientKey } from '../domain/client-key.ts';
 import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
 import { regionOf } from '../domain/countries.ts';
@@ -59,7 +60,7 @@ export function decideBackend(
   input: DecideInput,
   listener: Listener,
   address: ClientAddress,
-  tried: readonly string[],
+  tried: readonly FailedDial[],
   now: number,
 ): Decision {
   const { routing, ledger, bindings } = input;
@@ -69,24 +70,25 @@ export function decideBackend(
   const binding = bindings.find(key, now);
   const bound = binding === 0 ? '' : bindings.backendOf(binding);
   const failedBefore = tried.length > 0;
+  const dialled = tried.map(({ backend }) => backend);
   const geo = locate(input.geo, address);
   const country = geo?.country ?? null;
 
   let why: PickReason = failedBefore ? 'retried' : 'picked';
-  let unusable = tried;
+  let unusable = dialled;
   let passesFull = false;
   if (binding !== 0) {
     // A retry whose bound backend is the one that failed goes where the client's other connections are moving.
-    const wanted = tried.includes(bound) ? input.movingTo(binding) : bound;
+    const wanted = isToBlame(bound, tried) ? input.movingTo(binding) : bound;
     const backend = table.find(wanted);
-    if (wanted !== '' && !tried.includes(wanted) && keepsBound(backend, app)) {
+    if (wanted !== '' && !dialled.includes(wanted) && keepsBound(backend, app)) {
       if (!isFull(ledger.connections(wanted), backend)) {
         const reason = failedBefore ? 'retried' : 'bound';
         return { kind: 'assign', backend, why: reason, key, binding, country, passesFull: false };
       }
       passesFull = true;
       if (wanted === bound) why = 'overflow';
-      unusable = [...tried, wanted];
+      unusable = [...dialled, wanted];
     } else if (!failedBefore) {
       why = 'rebound';
     }
@@ -96,6 +98,6 @@ export function decideBackend(
   const slot = routing.index.pick(client, input.popRegion, unusable);
   passesFull ||= routing.index.passesFull(client, input.popRegion, unusable);
   if (slot >= 0) return { kind: 'assign', backend: table.backend(slot), why, key, binding, country, passesFull };
-  const reason = failedBefore ? 'connect_failed' : table.hasServing(app) ? 'all_full' : 'no_backend';
+  const reason = failedBefore ? refusalAfter(tried) : table.hasServing(app) ? 'all_full' : 'no_backend';
   return { kind: 'refuse', reason, key, binding, country, passesFull };
 }

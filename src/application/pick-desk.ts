@@ -87,13 +87,9 @@ export class PickDesk {
   /** The worker is gone: nothing is asked of it any more, and its picks are forgotten. */
   leave(worker: DeskWorker): void {
     if (!this.#workers.delete(worker)) return;
-    const others = (question: Question) => question.worker !== worker;
-    this.#fresh = this.#fresh.filter(others);
-    this.#waiting = this.#waiting.filter(others);
+    this.#forget((question) => question.worker === worker);
     this.#late.delete(worker);
-    if (this.#round === null) return;
-    this.#round.questions = this.#round.questions.filter(others);
-    if (this.#round.asked.delete(worker)) this.#wantTurn();
+    if (this.#round?.asked.delete(worker)) this.#wantTurn();
   }
 
   /** The answer comes at the end of this turn, or of a later one. */
@@ -104,10 +100,7 @@ export class PickDesk {
 
   /** The worker gave `seq` up: what was not answered yet is not answered any more. */
   withdraw(worker: DeskWorker, seq: number): void {
-    const others = (question: Question) => question.worker !== worker || question.request.seq !== seq;
-    this.#fresh = this.#fresh.filter(others);
-    this.#waiting = this.#waiting.filter(others);
-    if (this.#round !== null) this.#round.questions = this.#round.questions.filter(others);
+    this.#forget((question) => question.worker === worker && question.request.seq === seq);
   }
 
   /** The answer to `sync(round)`: all that the worker knew then was reported before. `false`: it was not asked. */
@@ -119,6 +112,15 @@ export class PickDesk {
     if (this.#round?.number !== round || !this.#round.asked.delete(worker)) return false;
     if (this.#round.asked.size === 0) this.#wantTurn();
     return true;
+  }
+
+  #forget(isForgotten: (question: Question) => boolean): void {
+    const stays = (question: Question) => !isForgotten(question);
+    // Those that were looked at have been counted.
+    for (const { request } of this.#fresh.filter(isForgotten)) this.#options.service.came(request);
+    this.#fresh = this.#fresh.filter(stays);
+    this.#waiting = this.#waiting.filter(stays);
+    if (this.#round !== null) this.#round.questions = this.#round.questions.filter(stays);
   }
 
   #wantTurn(): void {
@@ -171,7 +173,7 @@ export class PickDesk {
       worker.sync(number);
     }
     // Answers that lie unread when this process was itself held up are read before the turn's end.
-    const timer = setTimeout(() => setImmediate(() => this.#giveUp(number)), this.#patienceMs);
+    const timer = setTimeout(() => setImmediate(() => this.#giveUp(number)), this.#patienceMs).unref();
     this.#round = { number, questions: this.#waiting, asked, timer };
     this.#waiting = [];
     if (asked.size === 0) this.#wantTurn();

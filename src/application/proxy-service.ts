@@ -1,9 +1,12 @@
 // Runs in: primary
+import type { FailedDial } from '../domain/blame.ts';
 import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
 import type { ClientAddress, Listener, PickReason, RefusalReason } from '../domain/entities.ts';
+import { NumberMap } from '../domain/number-map.ts';
 import { Affinity, type Stake } from './affinity.ts';
 import { type DecideInput, type Decision, decideBackend, keepsBound, locate } from './decide-backend.ts';
-import type { AccessLog } from './ports/access-log.ts';
+import type { DialOutcomes } from './dial-outcomes.ts';
+import type { AccessLog, AccessRecord } from './ports/access-log.ts';
 import type { ClosedReport, PickAnswer, PickRequest, UnservedReport } from './ports/backend-picker.ts';
 import type { Boundary } from './ports/boundary.ts';
 import type { Clock } from './ports/clock.ts';
@@ -19,6 +22,8 @@ export interface ConnectionLease extends Lease {
   /** On the primary's clock. */
   readonly pickedAt: number;
   readonly stake: Stake;
+  /** Dials of its connection that failed. */
+  readonly tried: FailedDial[];
   /** The backend accepted. */
   connected: boolean;
 }
@@ -30,7 +35,21 @@ export interface ProxyServiceOptions extends Omit<DecideInput, 'movingTo' | 'led
   readonly metrics: MetricsStore;
   readonly accessLog: AccessLog;
   readonly boundary: Boundary;
+  readonly outcomes: DialOutcomes;
 }
+
+/** A client that was refused at its pick, until its worker tells that it has turned it away. */
+interface RefusedClient {
+  readonly listener: Listener;
+  readonly address: ClientAddress;
+  readonly country: string | null;
+  readonly reason: RefusalReason;
+  readonly tried: readonly FailedDial[];
+  readonly at: number;
+}
+
+/** Of one worker. It turns clients away within some ms; beyond this, those of a worker that dies are not counted. */
+const MAX_REFUSED = 8192;
 
 /**
  * Resolves a backend for a client, and keeps the books of every connection. All of it is synchronous: there is no
@@ -41,6 +60,8 @@ export class ProxyService {
   readonly #input: DecideInput;
   readonly #ledger: ConnectionLedger<ConnectionLease>;
   readonly #affinity: Affinity;
+  /** By worker, and by the seq of the pick. */
+  readonly #refused = new Map<number, NumberMap<RefusedClient>>();
 
   constructor(options: ProxyServiceOptions) {
     this.#options = options;
@@ -50,13 +71,14 @@ export class ProxyService {
   }
 
   /** Decides without acting: what a connection of `address` would get at `now`. */
-  decide(listener: Listener, address: ClientAddress, tried: readonly string[], now: number): Decision {
+  decide(listener: Listener, address: ClientAddress, tried: readonly FailedDial[], now: number): Decision {
     return decideBackend(this.#input, listener, address, tried, now);
   }
 
   /** From now on the worker may pick. */
   workerJoined(incarnation: number): void {
     this.#ledger.admit(incarnation);
+    if (!this.#refused.has(incarnation)) this.#refused.set(incarnation, new NumberMap());
   }
 
   /** The worker is gone: everything that it held is given back at once. Returns how many connections that cut. */
@@ -70,7 +92,16 @@ export class ProxyService {
         this.#recordClosed(lease, 'worker_died', { ...NOTHING_KNOWN, totalMs: now - lease.pickedAt });
       });
     }
+    // The kernel closed their sockets with it, whatever it had still to say.
+    for (const [, client] of this.#refused.get(incarnation)?.entries() ?? [])
+      this.#options.boundary.run('client', () => this.#recordRefused(client, now - client.at));
+    this.#refused.delete(incarnation);
     return leases.length;
+  }
+
+  /** A client is there, or has come to its next attempt; `pick` tells it by itself. */
+  came({ tried }: PickRequest): void {
+    if (tried.length === 0) this.#options.metrics.accepted();
   }
 
   /**
@@ -95,11 +126,17 @@ export class ProxyService {
   ): PickAnswer | null | 'unsure' {
     const listener = this.#options.listeners[request.listener];
     if (listener === undefined || !this.#ledger.mayReserve(incarnation, request.seq)) return null;
-    if (request.tried.length === 0 && look !== 'last') this.#options.metrics.accepted();
+    if (look !== 'last') this.came(request);
     const now = this.#options.clock.now();
     const decision = this.decide(listener, address, request.tried, now);
     if (look === 'first' && isUnsure(decision, othersWait)) return 'unsure';
-    if (decision.kind === 'refuse') return { kind: 'refused', reason: decision.reason };
+    if (decision.kind === 'refuse') {
+      const { reason, country } = decision;
+      const refused = this.#refused.get(incarnation);
+      if (refused !== undefined && refused.size < MAX_REFUSED)
+        refused.set(request.seq, { listener, address, country, reason, tried: request.tried, at: now });
+      return { kind: 'refused', reason };
+    }
 
     const { backend, why } = decision;
     const { table } = this.#options.routing;
@@ -114,6 +151,7 @@ export class ProxyService {
       routingVersion: table.version,
       pickedAt: now,
       stake,
+      tried: [...request.tried],
       connected: false,
     });
     this.#options.metrics.picked(why);
@@ -129,15 +167,21 @@ export class ProxyService {
     lease.connected = true;
     this.#affinity.proved(lease.stake, lease.backendId);
     this.#options.metrics.connected(lease.backendId, rttMs / 1000);
+    this.#options.outcomes.succeeded(lease.listener, lease.backendId);
     return true;
   }
 
-  /** The dial failed: the slot is given back, and the worker may pick again. */
-  connectFailed(incarnation: number, seq: number): boolean {
-    const lease = this.#ledger.release(incarnation, seq);
+  /** The dial failed: the slot is given back, and the worker may pick again; or it is kept, and the backend dialled `again`. */
+  connectFailed(incarnation: number, seq: number, failure: Omit<FailedDial, 'backend'>, again: boolean): boolean {
+    const lease = again ? this.#ledger.find(incarnation, seq) : this.#ledger.release(incarnation, seq);
     if (lease === undefined) return false;
-    this.#affinity.giveBack(lease.stake, this.#options.clock.now());
-    this.#options.metrics.connectFailed(lease.backendId);
+    const { backendId, listener, stake, tried } = lease;
+    const { code, ours } = failure;
+    const now = this.#options.clock.now();
+    if (again) tried.push({ backend: backendId, ...failure });
+    else this.#affinity.giveBack(stake, now);
+    this.#options.metrics.connectFailed(backendId, code, ours);
+    this.#options.outcomes.failed(listener, backendId, code, ours, now);
     return true;
   }
 
@@ -159,27 +203,36 @@ export class ProxyService {
   }
 
   /** A client was turned away by the worker, on our refusal or its own. */
-  unserved(report: UnservedReport, address: ClientAddress): boolean {
+  unserved(incarnation: number, report: UnservedReport, address: ClientAddress): boolean {
     const listener = this.#options.listeners[report.listener];
     if (listener === undefined) return false;
-    if (report.attempts === 0 && NEVER_ASKED.has(report.reason)) this.#options.metrics.accepted();
-    this.#options.metrics.refused(report.reason);
+    this.#refused.get(incarnation)?.delete(report.seq);
+    if (report.tried.length === 0 && NEVER_ASKED.has(report.reason)) this.#options.metrics.accepted();
+    const { reason, tried, totalMs } = report;
+    const country = locate(this.#options.geo, address)?.country ?? null;
+    this.#recordRefused({ listener, address, country, reason, tried }, totalMs);
+    return true;
+  }
+
+  #recordRefused(client: Omit<RefusedClient, 'at'>, totalMs: number): void {
+    const { listener, address, country, reason, tried } = client;
+    this.#options.metrics.refused(reason);
     this.#options.accessLog.write({
       client: address.text,
-      country: locate(this.#options.geo, address)?.country ?? null,
+      country,
       listener: listener.name,
       backend: null,
-      why: report.reason,
+      why: reason,
       close: 'refused',
-      attempts: report.attempts,
+      attempts: tried.length,
       pickMs: 0,
       connectMs: 0,
-      totalMs: report.totalMs,
+      totalMs,
       bytesToBackend: 0,
       bytesToClient: 0,
+      ...triedField(tried),
       routingVersion: this.#options.routing.table.version,
     });
-    return true;
   }
 
   #recordClosed(
@@ -201,9 +254,15 @@ export class ProxyService {
       totalMs: report.totalMs,
       bytesToBackend: report.bytesToBackend,
       bytesToClient: report.bytesToClient,
+      ...triedField(lease.tried),
       routingVersion: lease.routingVersion,
     });
   }
+}
+
+/** Usual records do not grow by it. */
+function triedField(tried: readonly FailedDial[]): Pick<AccessRecord, 'tried'> {
+  return tried.length === 0 ? {} : { tried: tried.map(({ backend, code, ms }) => ({ backend, code, ms })) };
 }
 
 function isUnsure(decision: Decision, othersWait: boolean): boolean {

@@ -1,4 +1,5 @@
 // Runs in: worker
+import { type FailedDial, LACKS, lackOf, pauseBeforeRedial, refusalAfter } from '../domain/blame.ts';
 import type { RefusalReason } from '../domain/entities.ts';
 import { NumberMap } from '../domain/number-map.ts';
 import type { BackendPicker, ClosedReport, PickAnswer } from './ports/backend-picker.ts';
@@ -8,13 +9,24 @@ import type { Conn, DataPlane, DataPlaneEvent } from './ports/data-plane.ts';
 export interface ServeOptions {
   readonly picker: BackendPicker;
   readonly clock: Clock;
-  /** Different backends tried for one client, >= 1. */
+  /** Dials for one client, >= 1. */
   readonly connectAttempts: number;
   /** Called when the last connection ended and is reported; also when there was none. */
   readonly onIdle: () => void;
+  /** Calls `act` after so many ms, unless the function that it returns was called. Default: by the system's timers. */
+  readonly later?: (ms: number, act: () => void) => () => void;
+}
+
+function laterBySystem(ms: number, act: () => void): () => void {
+  const timer = setTimeout(act, ms);
+  return () => clearTimeout(timer);
 }
 
 type Closed = Extract<DataPlaneEvent, { type: 'closed' }>;
+type ConnectFailed = Extract<DataPlaneEvent, { type: 'connectFailed' }>;
+type Assignment = Extract<PickAnswer, { kind: 'assigned' }>;
+
+const nothing = () => {};
 
 /** What the worker knows of a connection between `accepted` and `closed`. */
 interface Connection {
@@ -24,9 +36,18 @@ interface Connection {
   /** The slot that it holds; 0: none. */
   seq: number;
   backendId: string;
-  tried: readonly string[];
+  assigned: Assignment | null;
+  /** The seq of its last pick. */
+  lastSeq: number;
+  tried: readonly FailedDial[];
+  /** When the pick that is under way was asked, and the dial that is begun. */
+  askedAt: number;
+  dialledAt: number;
+  /** All its picks together. */
   pickMs: number;
   connectMs: number;
+  /** Takes back a dial that is to come. */
+  cancel: () => void;
   /** Why it is being turned away. */
   refused: RefusalReason | null;
   /** It ended while its pick was under way: the answer will find nobody. */
@@ -92,14 +113,14 @@ export class ServeConnections {
   #onEvent(event: DataPlaneEvent): void {
     if (event.type === 'accepted') this.#accepted(event.conn, event.listener, event.address);
     else if (event.type === 'connected') this.#connected(event.conn, event.rttMs);
-    else if (event.type === 'connectFailed') this.#connectFailed(event.conn, event.code);
+    else if (event.type === 'connectFailed') this.#connectFailed(event);
     else if (event.type === 'closed') this.#closed(event);
     else if (event.type === 'settled') this.#options.picker.synced(this.#syncs.shift()!);
     else if (event.type === 'refused') this.#refusedByEngine(event.listener, event.address);
   }
 
   #refusedByEngine(listener: number, address: string): void {
-    this.#options.picker.unserved({ listener, address, reason: 'descriptor_limit', totalMs: 0, attempts: 0 });
+    this.#options.picker.unserved({ seq: 0, listener, address, reason: 'descriptor_limit', totalMs: 0, tried: [] });
   }
 
   #accepted(conn: Conn, listener: number, address: string): void {
@@ -109,9 +130,14 @@ export class ServeConnections {
       acceptedAt: this.#options.clock.now(),
       seq: 0,
       backendId: '',
+      assigned: null,
+      lastSeq: 0,
       tried: [],
+      askedAt: 0,
+      dialledAt: 0,
       pickMs: 0,
       connectMs: 0,
+      cancel: nothing,
       refused: null,
       over: null,
     };
@@ -121,6 +147,8 @@ export class ServeConnections {
 
   #pick(conn: Conn, connection: Connection): void {
     const seq = ++this.#lastSeq;
+    connection.lastSeq = seq;
+    connection.askedAt = this.#options.clock.now();
     const { listener, address, tried } = connection;
     this.#options.picker.pick({ seq, listener, address, tried }, (answer) =>
       this.#answered(conn, connection, seq, answer),
@@ -128,6 +156,7 @@ export class ServeConnections {
   }
 
   #answered(conn: Conn, connection: Connection, seq: number, answer: PickAnswer): void {
+    connection.pickMs += this.#options.clock.now() - connection.askedAt;
     if (connection.over !== null) {
       this.#reportLate(connection, connection.over, seq, answer);
     } else if (answer.kind === 'refused') {
@@ -135,9 +164,14 @@ export class ServeConnections {
     } else {
       connection.seq = seq;
       connection.backendId = answer.backendId;
-      connection.pickMs = this.#options.clock.now() - connection.acceptedAt;
-      this.#dataPlane.connect(conn, answer.endpoint, 0, answer.contended);
+      this.#dial(conn, connection, answer);
     }
+  }
+
+  #dial(conn: Conn, connection: Connection, to: Assignment): void {
+    connection.assigned = to;
+    connection.dialledAt = this.#options.clock.now();
+    this.#dataPlane.connect(conn, to.endpoint, 0, to.contended);
   }
 
   #connected(conn: Conn, rttMs: number): void {
@@ -147,14 +181,26 @@ export class ServeConnections {
     this.#options.picker.connected(connection.seq, rttMs);
   }
 
-  #connectFailed(conn: Conn, code: string): void {
+  #connectFailed({ conn, code, here }: ConnectFailed): void {
     const connection = this.#connections.get(conn);
-    if (connection === undefined) return;
-    this.#options.picker.connectFailed(connection.seq, code);
+    if (connection === undefined || connection.assigned === null) return;
+    const { picker, clock, connectAttempts, later } = this.#options;
+    const lack = lackOf(code, here);
+    const failure = { code, ms: toMicroseconds(clock.now() - connection.dialledAt), ours: lack !== null };
+    connection.tried = [...connection.tried, { backend: connection.backendId, ...failure }];
+    const left = connectAttempts - connection.tried.length;
+    // What another backend may not lack, another backend has the last attempt for.
+    const again = lack !== null && LACKS[lack].passes && left > (LACKS[lack].elsewhere ? 1 : 0);
+    picker.connectFailed(connection.seq, failure, again);
+    if (again) {
+      const { assigned } = connection;
+      const pause = pauseBeforeRedial(connection.tried.length);
+      connection.cancel = (later ?? laterBySystem)(pause, () => this.#dial(conn, connection, assigned));
+      return;
+    }
     connection.seq = 0;
-    connection.tried = [...connection.tried, connection.backendId];
-    if (connection.tried.length < this.#options.connectAttempts) this.#pick(conn, connection);
-    else this.#refuse(conn, connection, 'connect_failed');
+    if (left > 0 && (lack === null || LACKS[lack].elsewhere)) this.#pick(conn, connection);
+    else this.#refuse(conn, connection, refusalAfter(connection.tried));
   }
 
   #refuse(conn: Conn, connection: Connection, reason: RefusalReason): void {
@@ -166,6 +212,7 @@ export class ServeConnections {
     const connection = this.#connections.delete(event.conn);
     if (connection === undefined) return;
     connection.over = event;
+    connection.cancel();
     if (connection.refused !== null) this.#reportUnserved(connection, event, connection.refused);
     else if (connection.seq !== 0) this.#options.picker.closed(connection.seq, closedReport(connection, event));
     else this.#unanswered++;
@@ -180,9 +227,9 @@ export class ServeConnections {
     if (this.size === 0) this.#options.onIdle();
   }
 
-  #reportUnserved({ listener, address, tried }: Connection, event: Closed, reason: RefusalReason): void {
+  #reportUnserved({ lastSeq, listener, address, tried }: Connection, event: Closed, reason: RefusalReason): void {
     const totalMs = toMicroseconds(event.durationMs);
-    this.#options.picker.unserved({ listener, address, reason, totalMs, attempts: tried.length });
+    this.#options.picker.unserved({ seq: lastSeq, listener, address, reason, totalMs, tried });
   }
 }
 

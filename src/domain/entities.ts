@@ -79,6 +79,10 @@ export const REFUSAL_REASONS = [
   'all_full',
   /** every backend that was tried refused or timed out */
   'connect_failed',
+  /** this host has no descriptor, local port or memory left to dial with */
+  'local_resources',
+  /** this host has no route to the backends that may serve, or does not let us use it */
+  'no_route',
   /** the primary did not answer in time */
   'pick_timeout',
   /** the primary is not heard from */

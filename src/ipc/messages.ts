@@ -6,7 +6,7 @@ import type { PickReason, RefusalReason } from '../domain/entities.ts';
  *
  * Raise PROTOCOL with every change of a tuple: during a roll, workers of the new code meet a primary of the old one.
  */
-export const PROTOCOL = 3;
+export const PROTOCOL = 4;
 
 /** Worker -> primary. */
 export const FromWorker = {
@@ -36,15 +36,25 @@ export const FromPrimary = {
 export type HelloMessage = [kind: typeof FromWorker.hello, protocol: number, incarnation: number];
 /** Sent at an interval by both sides; a side that hears none for its deadline gives the other up. */
 export type WorkerHeartbeat = [kind: typeof FromWorker.heartbeat];
+/** A dial that failed: see `FailedDial`. */
+export type DialTuple = readonly [backend: string, code: string, ms: number, ours: boolean];
 export type PickMessage = [
   kind: typeof FromWorker.pick,
   seq: number,
   listener: number,
   address: string,
-  tried: readonly string[],
+  tried: readonly DialTuple[],
 ];
 export type ConnectedMessage = [kind: typeof FromWorker.connected, seq: number, rttMs: number];
-export type ConnectFailedMessage = [kind: typeof FromWorker.connectFailed, seq: number, code: string];
+export type ConnectFailedMessage = [
+  kind: typeof FromWorker.connectFailed,
+  seq: number,
+  code: string,
+  ms: number,
+  ours: boolean,
+  /** The slot is kept: the same backend is dialled again. */
+  again: boolean,
+];
 export type ClosedMessage = [
   kind: typeof FromWorker.closed,
   seq: number,
@@ -61,11 +71,13 @@ export type ClosedMessage = [
 export type AbandonedMessage = [kind: typeof FromWorker.abandoned, seq: number];
 export type UnservedMessage = [
   kind: typeof FromWorker.unserved,
+  /** Of its last pick; 0: it had none. */
+  seq: number,
   listener: number,
   address: string,
   reason: RefusalReason,
   totalMs: number,
-  attempts: number,
+  tried: readonly DialTuple[],
 ];
 
 /** The answer to `sync`: all that the worker's sockets knew when it came was reported before this. */

@@ -11,20 +11,25 @@ const text: Check = (value) => typeof value === 'string' && value.length <= MAX_
 const index: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
 const quantity: Check = (value) => Number.isFinite(value) && (value as number) >= 0;
 const yesOrNo: Check = (value) => typeof value === 'boolean';
-const texts: Check = (value) => Array.isArray(value) && value.length <= MAX_TRIED && value.every(text);
+const dials: Check = (value) => Array.isArray(value) && value.length <= MAX_TRIED && value.every(isDial);
 const closeReason: Check = (value) => index(value) && (value as number) < CLOSE_REASONS.length;
 const refusal: Check = (value) => (REFUSAL_REASONS as readonly unknown[]).includes(value);
 const pickReason: Check = (value) => (PICK_REASONS as readonly unknown[]).includes(value);
 
+function isDial(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length !== 4) return false;
+  return text(value[0]) && text(value[1]) && quantity(value[2]) && yesOrNo(value[3]);
+}
+
 const WORKER_FORMS: Readonly<Record<number, readonly Check[]>> = {
   [FromWorker.hello]: [index, index],
   [FromWorker.heartbeat]: [],
-  [FromWorker.pick]: [index, index, text, texts],
+  [FromWorker.pick]: [index, index, text, dials],
   [FromWorker.connected]: [index, quantity],
-  [FromWorker.connectFailed]: [index, text],
+  [FromWorker.connectFailed]: [index, text, quantity, yesOrNo, yesOrNo],
   [FromWorker.closed]: [index, closeReason, quantity, quantity, quantity, quantity, quantity, index],
   [FromWorker.abandoned]: [index],
-  [FromWorker.unserved]: [index, text, refusal, quantity, index],
+  [FromWorker.unserved]: [index, index, text, refusal, quantity, dials],
   [FromWorker.synced]: [index],
 };
 

@@ -44,11 +44,13 @@ class Worker implements DeskWorker {
   }
 }
 
-/** Workers 2, 3, ... that hold nothing; one backend here with one slot, and one far away without a limit. */
+const LISTENERS = ['web', 'game'].map((app, port) => ({ name: app, host: '127.0.0.1', port, app }));
+
+/** Workers 2, 3, ... that hold nothing; one backend of listener 0 with one slot, and one of listener 1 without a limit. */
 async function setUp(workers = 2, options: RigOptions = {}) {
-  const rig = new Rig({ popRegion: 'eu', ...options });
+  const rig = new Rig({ popRegion: 'eu', listeners: LISTENERS, ...options });
   await rig.serve([
-    { id: 'near', region: 'eu', hardLimit: 1 },
+    { id: 'near', region: 'eu', app: 'web', hardLimit: 1 },
     { id: 'far', region: 'us', app: 'game' },
   ]);
   return { rig, desk: rig.desk, workers: Array.from({ length: workers }, (_, i) => new Worker(rig, i + 2)) };
@@ -61,6 +63,7 @@ t.test('picks are decided at the end of their turn, after the reports that came 
   t.same(a.news(), [], 'not at once');
   await nextTurn();
   t.same(a.news(), ['1 near picked']);
+  rig.connected(1, a.incarnation);
   // The question of one worker is read before the report of another.
   b.pick(1, '10.0.0.1', 0);
   rig.closed(1, a.incarnation);
@@ -75,6 +78,7 @@ t.test('a pick that a full backend stands in the way of waits until all that hol
   const [a, b, c] = workers as [Worker, Worker, Worker];
   a.pick(1, '10.0.0.1');
   await nextTurn();
+  rig.connected(1, a.incarnation);
   c.pick(1, '10.0.0.9', 1);
   await nextTurn();
   a.news();
@@ -101,8 +105,8 @@ t.test('a backend that is truly full refuses, or lets its clients go elsewhere, 
   const { rig, workers } = await setUp();
   const [a, b] = workers as [Worker, Worker];
   await rig.serve([
-    { id: 'near', region: 'eu', hardLimit: 1 },
-    { id: 'far', region: 'us' },
+    { id: 'near', region: 'eu', app: 'web', hardLimit: 1 },
+    { id: 'far', region: 'us', app: 'web' },
     { id: 'solo', region: 'us', app: 'game', hardLimit: 1 },
   ]);
   a.pick(1, '10.0.0.1');
@@ -178,7 +182,7 @@ t.test('a worker that does not answer is waited for once, until it answers', asy
   rig.closed(1, a.incarnation);
   a.synced(3);
   await answered();
-  t.match(b.news(), [/^3 (near bound|all_full)$/]);
+  t.match(b.news(), [/^3 (near picked|all_full)$/]);
   t.equal(desk.waiting, 0);
 });
 
@@ -195,7 +199,7 @@ t.test('a worker that dies is not waited for, and what it held is free', async (
   desk.leave(a);
   rig.service.workerLeft(a.incarnation);
   await nextTurn();
-  t.same(b.news(), ['1 near bound']);
+  t.same(b.news(), ['1 near picked']);
   t.same(a.news(), [], 'its own picks are forgotten');
   t.equal(desk.waiting, 0);
   t.equal(rig.ledger.total, 1);
@@ -222,7 +226,7 @@ t.test('a pick that its worker gave up is not answered', async (t) => {
   a.synced(1);
   await nextTurn();
   await nextTurn();
-  t.same(b.news(), ['3 near bound']);
+  t.same(b.news(), ['3 near picked']);
 });
 
 t.test('beyond so many picks that wait, what is known decides', async (t) => {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { address, CLOSED, LISTENERS, Rig } from './rig.ts';
+import { CLOSED, LISTENERS, Rig, refusedBy } from './rig.ts';
 
 const ME = '10.0.0.1';
 
@@ -77,7 +77,7 @@ t.test('what does not fit changes nothing', async (t) => {
   t.equal(rig.pick(2, ME, { listener: LISTENERS.length }), null, 'a listener that is not there');
   t.notOk(rig.connected(9) || rig.failed(9) || rig.closed(9) || rig.service.abandoned(1, 9), 'an unknown lease');
   t.notOk(rig.connected(1, 2) || rig.closed(1, 2), "another worker's lease");
-  t.notOk(rig.service.unserved({ listener: 5, address: ME, reason: 'all_full', totalMs: 1, attempts: 0 }, address(ME)));
+  t.notOk(rig.unserved({ listener: 5 }));
   t.equal(rig.service.workerLeft(7), 0);
   const after = JSON.stringify([rig.metrics.counts, [...rig.ledger.counts()], rig.records, rig.openConnections(ME)]);
   t.equal(after, before);
@@ -131,7 +131,7 @@ t.test('each connection has one access record', async (t) => {
   rig.connected(1);
   await rig.serve([{ id: 'b' }]);
   rig.closed(1);
-  rig.service.unserved({ listener: 1, address: ME, reason: 'no_backend', totalMs: 4, attempts: 0 }, address(ME));
+  rig.unserved({ listener: 1, reason: 'no_backend', totalMs: 4 });
   const { reason, ...terms } = CLOSED;
   t.same(rig.records, [
     {
@@ -165,8 +165,8 @@ t.test('each connection has one access record', async (t) => {
 t.test('a client is counted once as accepted, however it ends', async (t) => {
   const rig = new Rig();
   await rig.serve([{ id: 'a' }, { id: 'b' }]);
-  const unserved = (reason: 'no_backend' | 'pick_timeout' | 'too_many_picks' | 'descriptor_limit', attempts: number) =>
-    rig.service.unserved({ listener: 0, address: ME, reason, totalMs: 1, attempts }, address(ME));
+  const unserved = (reason: 'no_backend' | 'pick_timeout' | 'too_many_picks' | 'descriptor_limit', dials: number) =>
+    rig.unserved({ reason, tried: ['a', 'b'].slice(0, dials).map(refusedBy) });
   const accepted = () => rig.metrics.counts.accepted;
 
   rig.got(1, ME);
@@ -183,4 +183,52 @@ t.test('a client is counted once as accepted, however it ends', async (t) => {
   rig.got(3, ME);
   unserved('pick_timeout', 0);
   t.equal(accepted(), 4, 'its pick was told');
+});
+
+t.test('a record names the dials that failed, and only then', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }, { id: 'b' }]);
+  rig.got(1, ME);
+  rig.failed(1);
+  rig.got(2, ME, { tried: [{ backend: 'a', code: 'ETIMEDOUT', ms: 5000, ours: false }] });
+  rig.connected(2);
+  rig.closed(2);
+  rig.got(3, ME);
+  rig.closed(3);
+  rig.unserved({ seq: 9, reason: 'connect_failed', tried: [refusedBy('b')] });
+  t.match(rig.records, [
+    { tried: [{ backend: 'a', code: 'ETIMEDOUT', ms: 5000 }] },
+    {},
+    { why: 'connect_failed', attempts: 1, tried: [{ backend: 'b', code: 'ECONNREFUSED' }] },
+  ]);
+  t.notOk('tried' in rig.records[1]!);
+  t.notOk('ours' in rig.records[0]!.tried![0]!);
+});
+
+t.test('clients that were refused are counted once, also when their worker dies first', async (t) => {
+  const rig = new Rig();
+  rig.service.workerJoined(2);
+  t.equal(rig.got(1, ME), 'no_backend');
+  t.equal(rig.got(2, '10.0.0.2', { tried: ['a'] }), 'connect_failed');
+  t.equal(rig.got(3, '10.0.0.3'), 'no_backend');
+  t.equal(rig.got(1, '10.0.0.4', { worker: 2 }), 'no_backend');
+  t.equal(rig.metrics.counts['refused no_backend'], undefined, 'not before somebody says how it ended');
+  rig.unserved({ seq: 1, reason: 'no_backend', totalMs: 7 });
+  // The worker gave it up before the answer came.
+  rig.unserved({ seq: 3, reason: 'pick_timeout', address: '10.0.0.3' });
+  rig.now = 20;
+  t.equal(rig.service.workerLeft(1), 0, 'no connection was cut');
+  t.same(
+    rig.records.map(({ client, why, totalMs, attempts }) => [client, why, totalMs, attempts]),
+    [
+      [ME, 'no_backend', 7, 0],
+      ['10.0.0.3', 'pick_timeout', 1, 0],
+      ['10.0.0.2', 'connect_failed', 20, 1],
+    ],
+  );
+  t.match(rig.metrics.counts, { 'refused no_backend': 1, 'refused pick_timeout': 1, 'refused connect_failed': 1 });
+  rig.service.workerLeft(1);
+  rig.service.workerLeft(2);
+  t.equal(rig.metrics.counts['refused no_backend'], 2);
+  t.equal(rig.records.length, 4);
 });

@@ -1,11 +1,13 @@
 import { MemoryBindings } from '../../src/adapters/outbound/memory-bindings/memory-bindings.ts';
+import { DialOutcomes } from '../../src/application/dial-outcomes.ts';
 import { InternalErrors } from '../../src/application/internal-errors.ts';
 import { PickDesk } from '../../src/application/pick-desk.ts';
 import type { AccessRecord } from '../../src/application/ports/access-log.ts';
-import type { ClosedReport, PickAnswer } from '../../src/application/ports/backend-picker.ts';
+import type { ClosedReport, PickAnswer, UnservedReport } from '../../src/application/ports/backend-picker.ts';
 import type { MetricsStore } from '../../src/application/ports/metrics-store.ts';
 import { type ConnectionLease, ProxyService } from '../../src/application/proxy-service.ts';
 import { RoutingState } from '../../src/application/routing-state.ts';
+import type { FailedDial } from '../../src/domain/blame.ts';
 import { clientKey } from '../../src/domain/client-key.ts';
 import { ConnectionLedger } from '../../src/domain/connection-ledger.ts';
 import type { Backend, ClientAddress, Listener } from '../../src/domain/entities.ts';
@@ -57,6 +59,8 @@ export class Rig {
   readonly clock = { now: () => this.now };
   readonly log = keepingLog();
   readonly boundary = new InternalErrors(this.log, this.clock);
+  readonly outcomes = new DialOutcomes({ happened: (...lack) => void this.lacks.push(lack.join(' ')) });
+  readonly lacks: string[] = [];
   readonly service: ProxyService;
   readonly desk: PickDesk;
 
@@ -77,6 +81,7 @@ export class Rig {
       metrics: this.metrics,
       accessLog: { write: (record) => this.records.push(record) },
       boundary: this.boundary,
+      outcomes: this.outcomes,
     });
     this.service.workerJoined(1);
     const heldBy = (incarnation: number) => this.ledger.heldBy(incarnation);
@@ -100,9 +105,13 @@ export class Rig {
   pick(
     seq: number,
     client: string,
-    { worker = 1, listener = 0, tried = [] }: { worker?: number; listener?: number; tried?: readonly string[] } = {},
+    {
+      worker = 1,
+      listener = 0,
+      tried = [],
+    }: { worker?: number; listener?: number; tried?: readonly (string | FailedDial)[] } = {},
   ): PickAnswer | null {
-    return this.service.pick(worker, { seq, listener, address: client, tried }, address(client));
+    return this.service.pick(worker, { seq, listener, address: client, tried: tried.map(refusedBy) }, address(client));
   }
 
   /** Like `pick`, as text: `b bound`, or the reason of a refusal. */
@@ -117,7 +126,20 @@ export class Rig {
   }
 
   failed(seq: number, worker = 1): boolean {
-    return this.service.connectFailed(worker, seq);
+    return this.service.connectFailed(worker, seq, REFUSED, false);
+  }
+
+  unserved(report: Partial<UnservedReport>, worker = 1): boolean {
+    const whole = {
+      seq: 0,
+      listener: 0,
+      address: '10.0.0.1',
+      reason: 'all_full',
+      totalMs: 1,
+      tried: [],
+      ...report,
+    } as const;
+    return this.service.unserved(worker, whole, address(whole.address));
   }
 
   closed(seq: number, worker = 1): boolean {
@@ -134,6 +156,14 @@ export class Rig {
     const ref = this.bindings.find(clientKey(app, address(client)), this.now);
     return ref === 0 ? 0 : this.bindings.openConnections(ref);
   }
+}
+
+/** A dial that a backend refused. */
+const REFUSED = { code: 'ECONNREFUSED', ms: 1, ours: false } as const;
+
+/** The failed dial that a text, a backend's id, stands for. */
+export function refusedBy(dial: string | FailedDial): FailedDial {
+  return typeof dial === 'string' ? { backend: dial, ...REFUSED } : dial;
 }
 
 export function address(text: string): ClientAddress {
@@ -155,8 +185,8 @@ export class CountingMetrics implements MetricsStore {
   connected(backendId: string): void {
     this.#count(`connected ${backendId}`);
   }
-  connectFailed(backendId: string): void {
-    this.#count(`connectFailed ${backendId}`);
+  connectFailed(backendId: string, code: string, ours: boolean): void {
+    this.#count(ours ? `lacked ${code}` : `connectFailed ${backendId}`);
   }
   closed(reason: string): void {
     this.#count(`closed ${reason}`);

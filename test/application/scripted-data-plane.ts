@@ -83,7 +83,12 @@ export const accepted = (conn: Conn, address = '10.0.0.1', listener = 0): DataPl
 
 export const connected = (conn: Conn, rttMs = 2): DataPlaneEvent => ({ type: 'connected', conn, rttMs });
 
-export const failed = (conn: Conn): DataPlaneEvent => ({ type: 'connectFailed', conn, code: 'ECONNREFUSED' });
+export const failed = (conn: Conn, code = 'ECONNREFUSED', here = false): DataPlaneEvent => ({
+  type: 'connectFailed',
+  conn,
+  code,
+  here,
+});
 
 export const closed = (conn: Conn, reason: CloseReason = 'finished'): DataPlaneEvent => ({
   type: 'closed',

@@ -8,7 +8,7 @@ import type {
   PickRequest,
   UnservedReport,
 } from '../../src/application/ports/backend-picker.ts';
-import { ServeConnections } from '../../src/application/serve-connections.ts';
+import { ServeConnections, type ServeOptions } from '../../src/application/serve-connections.ts';
 import { Rig } from './rig.ts';
 import { accepted, closed, connected, failed, ScriptedDataPlane } from './scripted-data-plane.ts';
 
@@ -32,8 +32,8 @@ class HoldingPicker implements BackendPicker {
   connected(seq: number, rttMs: number): void {
     this.#picker.connected(seq, rttMs);
   }
-  connectFailed(seq: number): void {
-    this.#picker.connectFailed(seq);
+  connectFailed(...report: Parameters<BackendPicker['connectFailed']>): void {
+    this.#picker.connectFailed(...report);
   }
   closed(seq: number, report: ClosedReport): void {
     this.reports.push(`closed ${report.reason}`);
@@ -59,12 +59,12 @@ class HoldingPicker implements BackendPicker {
 
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-function worker(rig: Rig, connectAttempts = 3) {
+function worker(rig: Rig, connectAttempts = 3, later?: ServeOptions['later']) {
   const picker = new HoldingPicker(rig);
   let idle = 0;
   let engine: ScriptedDataPlane | undefined;
   const serve = new ServeConnections(
-    { picker, clock: rig.clock, connectAttempts, onIdle: () => idle++ },
+    { picker, clock: rig.clock, connectAttempts, onIdle: () => idle++, ...(later === undefined ? {} : { later }) },
     (onEvents) => {
       engine = new ScriptedDataPlane(onEvents);
       return engine;
@@ -331,4 +331,145 @@ t.test('a connection that the engine accepted and has not told of yet keeps a dr
   undelivered = 0;
   (serve.dataPlane as EarlyDataPlane).emit();
   t.equal(idle, 1);
+});
+
+/** A worker whose pauses the test ends. */
+function pausing(rig: Rig, connectAttempts: number) {
+  const pauses: { readonly ms: number; readonly act: () => void; cancelled: boolean }[] = [];
+  const later = (ms: number, act: () => void) => {
+    const pause = { ms, act, cancelled: false };
+    pauses.push(pause);
+    return () => {
+      pause.cancelled = true;
+    };
+  };
+  return { ...worker(rig, connectAttempts, later), pauses };
+}
+
+t.test(
+  'a dial that this host has no descriptor for is made again on the same backend, which is not to blame',
+  async (t) => {
+    const rig = new Rig();
+    await rig.serve([{ id: 'a', host: '10.9.0.1', port: 7000 }, { id: 'b' }]);
+    const { picker, engine, pauses } = pausing(rig, 3);
+    engine.emit(accepted(1));
+    await picker.answer();
+    const [backend] = rig.ledger.counts().keys();
+    for (const ms of [10, 40]) {
+      engine.emit(failed(1, 'EMFILE', true));
+      t.equal(engine.wish(1), 'nothing');
+      t.equal(pauses.at(-1)?.ms, ms);
+      t.equal(rig.ledger.connections(backend!), 1, 'the slot is kept');
+      pauses.at(-1)?.act();
+      t.match(engine.wish(1), /^connect /);
+    }
+    engine.emit(connected(1), closed(1));
+    t.equal(rig.ledger.total, 0);
+    t.equal(rig.boundTo('10.0.0.1'), backend);
+    t.match(rig.records, [
+      {
+        backend,
+        why: 'picked',
+        attempts: 3,
+        tried: [
+          { backend, code: 'EMFILE', ms: 0 },
+          { backend, code: 'EMFILE', ms: 0 },
+        ],
+      },
+    ]);
+    t.match(rig.metrics.counts, { 'lacked EMFILE': 2, 'picked picked': 1 });
+    t.same(rig.lacks, [`descriptors EMFILE ${backend}`, `descriptors EMFILE ${backend}`]);
+  },
+);
+
+t.test('a host that stays without descriptors turns the client away by that name', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }, { id: 'b' }]);
+  const { picker, engine, pauses } = pausing(rig, 2);
+  engine.emit(accepted(1));
+  await picker.answer();
+  engine.emit(failed(1, 'ENFILE', true));
+  pauses[0]?.act();
+  engine.emit(failed(1, 'ENFILE', true));
+  t.equal(engine.wish(1), 'reject');
+  engine.emit(closed(1, 'rejected'));
+  t.match(rig.records, [{ backend: null, why: 'local_resources', attempts: 2 }]);
+  t.equal(rig.ledger.total, 0);
+});
+
+for (const [code, pausesBefore] of [
+  ['EADDRNOTAVAIL', 1],
+  ['ENETUNREACH', 0],
+] as const) {
+  t.test(`${code}: another backend serves the client meanwhile, which stays bound to its own`, async (t) => {
+    const rig = new Rig();
+    await rig.serve([{ id: 'a' }]);
+    const { picker, engine, pauses } = pausing(rig, 3);
+    engine.emit(accepted(1));
+    await picker.answer();
+    engine.emit(connected(1));
+    await rig.serve([{ id: 'a' }, { id: 'b' }]);
+    engine.emit(accepted(2));
+    await picker.answer();
+    engine.emit(failed(2, code, true));
+    t.equal(pauses.length, pausesBefore);
+    if (pausesBefore > 0) {
+      pauses[0]?.act();
+      engine.emit(failed(2, code, true));
+    }
+    await picker.answer();
+    t.equal(rig.ledger.connections('b'), 1);
+    engine.emit(connected(2), closed(2));
+    t.match(rig.records.at(-1), {
+      backend: 'b',
+      why: 'retried',
+      tried: new Array(pausesBefore + 1).fill({ backend: 'a', code }),
+    });
+    t.equal(rig.boundTo('10.0.0.1'), 'a', 'it is not the backend that failed');
+  });
+
+  t.test(`${code} of every backend: the client is turned away by the name of what we lack`, async (t) => {
+    const rig = new Rig();
+    await rig.serve([{ id: 'a' }]);
+    const { picker, engine, pauses } = pausing(rig, 3);
+    engine.emit(accepted(1));
+    await picker.answer();
+    engine.emit(failed(1, code, true));
+    for (const { act } of pauses) {
+      act();
+      engine.emit(failed(1, code, true));
+    }
+    await picker.answer();
+    t.equal(engine.wish(1), 'reject');
+    engine.emit(closed(1, 'rejected'));
+    t.match(rig.records, [{ backend: null, why: pausesBefore > 0 ? 'local_resources' : 'no_route' }]);
+    t.same(rig.outcomes.failing(0), []);
+  });
+}
+
+t.test('a client that goes while its dial waits is not dialled for', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  const { picker, engine, pauses } = pausing(rig, 3);
+  engine.emit(accepted(1));
+  await picker.answer();
+  engine.emit(failed(1, 'ENOBUFS', true), closed(1, 'client_reset'));
+  t.ok(pauses[0]?.cancelled);
+  t.equal(rig.ledger.total, 0);
+  t.match(rig.records, [{ backend: 'a', close: 'client_reset', tried: [{ code: 'ENOBUFS' }] }]);
+});
+
+t.test('the time of picks does not hold the time of dials', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }, { id: 'b' }]);
+  const { picker, engine } = worker(rig);
+  engine.emit(accepted(1));
+  rig.now = 3;
+  await picker.answer();
+  rig.now = 1003;
+  engine.emit(failed(1, 'ETIMEDOUT'));
+  rig.now = 1005;
+  await picker.answer();
+  engine.emit(connected(1), closed(1));
+  t.match(rig.records, [{ pickMs: 5, why: 'retried', attempts: 2, tried: [{ code: 'ETIMEDOUT', ms: 1000 }] }]);
 });

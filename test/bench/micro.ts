@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { MemoryBindings } from '../../src/adapters/outbound/memory-bindings/memory-bindings.ts';
 import { SqliteBackendRepository } from '../../src/adapters/outbound/sqlite/sqlite-backend-repository.ts';
+import { DialOutcomes } from '../../src/application/dial-outcomes.ts';
 import { ProxyService } from '../../src/application/proxy-service.ts';
 import { RoutingState } from '../../src/application/routing-state.ts';
 import { ConnectionLedger } from '../../src/domain/connection-ledger.ts';
@@ -57,6 +58,7 @@ async function primary(backends: number) {
     metrics,
     accessLog: { write: ignore },
     boundary: countingBoundary(),
+    outcomes: new DialOutcomes(),
   });
   service.workerJoined(1);
   return { ledger, routing, service };

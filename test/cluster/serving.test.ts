@@ -112,7 +112,12 @@ onEachEngine(t, 'a backend that refuses is left out, the binding moves, and the 
   writeMmdb(geoip, [{ network: '127.0.0.0/8', record: { country_code: 'BR' } }]);
   const proxy = await startProxy(t, { rows, engine, env: { EDGEPROXY_GEOIP_PATH: geoip } });
   t.equal(await gone(proxy.port, '127.0.0.1'), 'alive');
-  t.match(await proxy.logged('connection'), { backend: 'alive', why: 'retried', attempts: 2 });
+  t.match(await proxy.logged('connection'), {
+    backend: 'alive',
+    why: 'retried',
+    attempts: 2,
+    tried: [{ backend: 'dead', code: 'ECONNREFUSED' }],
+  });
   t.equal(await gone(proxy.port, '127.0.0.1'), 'alive');
   t.match(await proxy.logged('connection', ({ why }) => why === 'bound'), { backend: 'alive', attempts: 1 });
   const metrics = await (await fetch(`${proxy.admin}/metrics`)).text();

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap';
 import { InProcessPicker } from '../../src/adapters/inbound/in-process-picker.ts';
 import { openPicker, openSession } from '../adapters/channel-rig.ts';
-import { Rig } from '../application/rig.ts';
+import { Rig, refusedBy } from '../application/rig.ts';
 import { backendPickerSuite } from './backend-picker.ts';
 
 t.test('InProcessPicker', async (t) =>
@@ -23,7 +23,9 @@ t.test('ChannelPicker, to a WorkerSession over a socket', async (t) =>
       let seq = 1_000_000;
       const arrived = () =>
         new Promise<void>((resolve) => {
-          picker.pick({ seq: ++seq, listener: 1, address: '10.255.255.255', tried: ['nobody'] }, () => resolve());
+          picker.pick({ seq: ++seq, listener: 1, address: '10.255.255.255', tried: [refusedBy('nobody')] }, () =>
+            resolve(),
+          );
           picker.flush();
         });
       return { picker, arrived };

@@ -1,6 +1,6 @@
 import type { Test } from 'tap';
 import type { BackendPicker, PickAnswer } from '../../src/application/ports/backend-picker.ts';
-import { CLOSED, type Rig } from '../application/rig.ts';
+import { CLOSED, type Rig, refusedBy } from '../application/rig.ts';
 
 /** A picker of worker 1, which has joined, that asks `rig`. */
 export interface PickerUnderTest {
@@ -22,7 +22,7 @@ export function backendPickerSuite(t: Test, make: MakePicker, newRig: () => Rig)
       const seq = ++lastSeq;
       const answers: PickAnswer[] = [];
       const answer = new Promise<PickAnswer>((resolve) => {
-        picker.pick({ seq, listener, address, tried }, (answer) => {
+        picker.pick({ seq, listener, address, tried: tried.map(refusedBy) }, (answer) => {
           answers.push(answer);
           resolve(answer);
         });
@@ -82,10 +82,17 @@ export function backendPickerSuite(t: Test, make: MakePicker, newRig: () => Rig)
     picker.flush();
     await Promise.all([one.answer, two.answer]);
     picker.connected(one.seq, 3);
-    picker.connectFailed(two.seq, 'ECONNREFUSED');
+    picker.connectFailed(two.seq, { code: 'ECONNREFUSED', ms: 1, ours: false }, false);
     const retried = pick('10.0.0.2', ['a']);
     picker.closed(one.seq, CLOSED);
-    picker.unserved({ listener: 1, address: '10.0.0.2', reason: 'connect_failed', totalMs: 9, attempts: 1 });
+    picker.unserved({
+      seq: retried.seq,
+      listener: 1,
+      address: '10.0.0.2',
+      reason: 'connect_failed',
+      totalMs: 9,
+      tried: [refusedBy('a')],
+    });
     picker.flush();
     await arrived();
     t.match(await retried.answer, { kind: 'refused', reason: 'connect_failed' }, 'its slot was given back before');
@@ -110,10 +117,10 @@ export function backendPickerSuite(t: Test, make: MakePicker, newRig: () => Rig)
     picker.flush();
     await one.answer;
     picker.connected(77, 1);
-    picker.connectFailed(77, 'ECONNREFUSED');
+    picker.connectFailed(77, { code: 'ECONNREFUSED', ms: 1, ours: false }, false);
     picker.closed(77, CLOSED);
-    picker.unserved({ listener: 9, address: '10.0.0.1', reason: 'all_full', totalMs: 1, attempts: 0 });
-    picker.unserved({ listener: 0, address: 'nobody', reason: 'all_full', totalMs: 1, attempts: 0 });
+    picker.unserved({ seq: 0, listener: 9, address: '10.0.0.1', reason: 'all_full', totalMs: 1, tried: [] });
+    picker.unserved({ seq: 0, listener: 0, address: 'nobody', reason: 'all_full', totalMs: 1, tried: [] });
     picker.flush();
     await arrived();
     t.equal(rig.ledger.total, 1);

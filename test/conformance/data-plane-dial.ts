@@ -11,7 +11,7 @@ export function dialSuite(t: Test, make: MakeEngine): void {
     const near = await client(t, await rig.listen());
     const { conn } = await rig.next('accepted');
     rig.connect(conn, refusingPort(t));
-    t.same(await rig.next('connectFailed'), { type: 'connectFailed', conn, code: 'ECONNREFUSED' });
+    t.same(await rig.next('connectFailed'), { type: 'connectFailed', conn, code: 'ECONNREFUSED', here: false });
     t.equal(rig.engine.size, 1);
 
     const to = await backend(t);
@@ -42,12 +42,24 @@ export function dialSuite(t: Test, make: MakeEngine): void {
     }
   });
 
+  t.test('an address that our own kernel does not dial is told as such, and the client is held', async (t) => {
+    const rig = await Rig.start(t, make);
+    await client(t, await rig.listen());
+    const { conn } = await rig.next('accepted');
+    // Broadcast: there is no TCP to it, and nothing is sent.
+    rig.connect(conn, 80, '255.255.255.255');
+    t.match(await rig.next('connectFailed'), { conn, code: /^(ENETUNREACH|EACCES|EHOSTUNREACH)$/, here: true });
+    const to = await backend(t);
+    rig.connect(conn, to.port);
+    await rig.next('connected');
+  });
+
   t.test('a dial without an answer ends by the connect timer', async (t) => {
     const rig = await Rig.start(t, make, { connectTimeoutMs: 1000 });
     await client(t, await rig.listen());
     const { conn } = await rig.next('accepted');
     rig.connect(conn, await blackhole(t));
-    t.same(await rig.next('connectFailed'), { type: 'connectFailed', conn, code: 'ETIMEDOUT' });
+    t.same(await rig.next('connectFailed'), { type: 'connectFailed', conn, code: 'ETIMEDOUT', here: false });
     const to = await backend(t);
     rig.connect(conn, to.port);
     await rig.next('connected');

@@ -12,13 +12,13 @@ const FROM_WORKER: readonly (readonly unknown[])[] = [
   [FromWorker.hello, 1, 3],
   [FromWorker.heartbeat],
   [FromWorker.pick, 1, 0, '10.0.0.1', []],
-  [FromWorker.pick, 2 ** 53 - 1, 65_535, NAME, new Array(64).fill(NAME)],
+  [FromWorker.pick, 2 ** 53 - 1, 65_535, NAME, new Array(64).fill([NAME, 'ECONNREFUSED', 0.5, false])],
   [FromWorker.connected, 1, 0.25],
-  [FromWorker.connectFailed, 1, 'ECONNREFUSED'],
+  [FromWorker.connectFailed, 1, 'ECONNREFUSED', 0.5, false, false],
   [FromWorker.closed, 1, 0, 0, 0, 0, 0, 0, 0],
   [FromWorker.closed, 1, CLOSE_REASONS.length - 1, 2 ** 50, 1, 0.5, 0.5, 1.5, 3],
   [FromWorker.abandoned, 1],
-  ...REFUSAL_REASONS.map((reason) => [FromWorker.unserved, 0, '10.0.0.1', reason, 1.5, 0]),
+  ...REFUSAL_REASONS.map((reason) => [FromWorker.unserved, 7, 0, '10.0.0.1', reason, 1.5, [['a', 'EMFILE', 1, true]]]),
   [FromWorker.synced, 1],
 ];
 
@@ -110,11 +110,24 @@ t.test('particular values that only their own field refuses', async (t) => {
     isWorkerMessage([FromWorker.closed, 1, CLOSE_REASONS.length, 0, 0, 0, 0, 0, 0]),
     'a close reason beyond the last',
   );
-  t.notOk(isWorkerMessage([FromWorker.pick, 1, 0, '10.0.0.1', new Array(65).fill('a')]), 'too many tried');
-  t.notOk(isWorkerMessage([FromWorker.pick, 1, 0, '10.0.0.1', [LONG]]), 'a tried id that is too long');
+  t.notOk(
+    isWorkerMessage([FromWorker.pick, 1, 0, '10.0.0.1', new Array(65).fill(['a', 'b', 1, true])]),
+    'too many tried',
+  );
+  for (const dial of [
+    'a',
+    ['a', 'b', 1],
+    ['a', 'b', 1, true, 1],
+    ['a', 'b', -1, true],
+    ['a', 'b', 1, 1],
+    ['a', 7, 1, true],
+    null,
+  ])
+    t.notOk(isWorkerMessage([FromWorker.pick, 1, 0, '10.0.0.1', [dial]]), JSON.stringify(dial));
+  t.notOk(isWorkerMessage([FromWorker.pick, 1, 0, '10.0.0.1', [[LONG, 'b', 1, true]]]), 'a tried id that is too long');
   t.notOk(isWorkerMessage([FromWorker.pick, 2 ** 53, 0, '10.0.0.1', []]), 'a number that is not exact');
   t.notOk(isWorkerMessage([FromWorker.pick, 1.5, 0, '10.0.0.1', []]), 'half a number');
-  t.notOk(isWorkerMessage([FromWorker.unserved, 0, '10.0.0.1', 'bored', 1, 0]), 'an unknown reason');
+  t.notOk(isWorkerMessage([FromWorker.unserved, 0, 0, '10.0.0.1', 'bored', 1, []]), 'an unknown reason');
   t.notOk(isPrimaryMessage([FromPrimary.assigned, 1, 'a', '10.0.0.1', 1, 'liked', false]), 'an unknown reason');
 });
 

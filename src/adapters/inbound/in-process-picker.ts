@@ -7,6 +7,7 @@ import type {
   UnservedReport,
 } from '../../application/ports/backend-picker.ts';
 import type { ProxyService } from '../../application/proxy-service.ts';
+import type { FailedDial } from '../../domain/blame.ts';
 import { parseAddress } from '../../ip-address.ts';
 
 /** A BackendPicker without a channel: asks the use case in the same process. Reports take effect at once. */
@@ -30,8 +31,8 @@ export class InProcessPicker implements BackendPicker {
     this.#service.connected(this.#incarnation, seq, rttMs);
   }
 
-  connectFailed(seq: number): void {
-    this.#service.connectFailed(this.#incarnation, seq);
+  connectFailed(seq: number, failure: Omit<FailedDial, 'backend'>, again: boolean): void {
+    this.#service.connectFailed(this.#incarnation, seq, failure, again);
   }
 
   closed(seq: number, report: ClosedReport): void {
@@ -40,7 +41,7 @@ export class InProcessPicker implements BackendPicker {
 
   unserved(report: UnservedReport): void {
     const address = parseAddress(report.address);
-    if (address !== null) this.#service.unserved(report, address);
+    if (address !== null) this.#service.unserved(this.#incarnation, report, address);
   }
 
   /** Nobody asks. */

@@ -4,12 +4,15 @@ import type { DeskWorker, PickDesk } from '../../application/pick-desk.ts';
 import type { PickAnswer } from '../../application/ports/backend-picker.ts';
 import type { Boundary } from '../../application/ports/boundary.ts';
 import type { ProxyService } from '../../application/proxy-service.ts';
+import type { FailedDial } from '../../domain/blame.ts';
 import { messageOf } from '../../errors.ts';
 import { parseAddress } from '../../ip-address.ts';
 import { Channel } from '../../ipc/channel.ts';
 import {
   CLOSE_REASONS,
   type ClosedMessage,
+  type ConnectFailedMessage,
+  type DialTuple,
   FromPrimary,
   FromWorker,
   type PickMessage,
@@ -181,7 +184,7 @@ export class WorkerSession implements DeskWorker {
       case FromWorker.connected:
         return service.connected(incarnation, message[1], message[2]);
       case FromWorker.connectFailed:
-        return service.connectFailed(incarnation, message[1]);
+        return this.#connectFailed(message);
       case FromWorker.closed:
         return this.#closedReport(message);
       case FromWorker.abandoned:
@@ -216,8 +219,12 @@ export class WorkerSession implements DeskWorker {
   #pick([, seq, listener, text, tried]: PickMessage): boolean {
     const address = parseAddress(text);
     if (address === null) return false;
-    this.#options.desk.pick(this, { seq, listener, address: text, tried }, address);
+    this.#options.desk.pick(this, { seq, listener, address: text, tried: tried.map(asDial) }, address);
     return true;
+  }
+
+  #connectFailed([, seq, code, ms, ours, again]: ConnectFailedMessage): boolean {
+    return this.#options.service.connectFailed(this.#options.incarnation, seq, { code, ms, ours }, again);
   }
 
   #closedReport(message: ClosedMessage): boolean {
@@ -228,9 +235,17 @@ export class WorkerSession implements DeskWorker {
     return service.closed(incarnation, seq, report);
   }
 
-  #unserved([, listener, text, reason, totalMs, attempts]: UnservedMessage): boolean {
+  #unserved([, seq, listener, text, reason, totalMs, tried]: UnservedMessage): boolean {
     const address = parseAddress(text);
     if (address === null) return false;
-    return this.#options.service.unserved({ listener, address: text, reason, totalMs, attempts }, address);
+    const { desk, service, incarnation } = this.#options;
+    // The worker did not wait for the answer, which would take a slot for nobody.
+    if (reason === 'pick_timeout') desk.withdraw(this, seq);
+    const report = { seq, listener, address: text, reason, totalMs, tried: tried.map(asDial) };
+    return service.unserved(incarnation, report, address);
   }
+}
+
+function asDial([backend, code, ms, ours]: DialTuple): FailedDial {
+  return { backend, code, ms, ours };
 }

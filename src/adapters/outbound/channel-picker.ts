@@ -7,11 +7,13 @@ import type {
   PickRequest,
   UnservedReport,
 } from '../../application/ports/backend-picker.ts';
+import type { FailedDial } from '../../domain/blame.ts';
 import type { RefusalReason } from '../../domain/entities.ts';
 import { NumberMap } from '../../domain/number-map.ts';
 import { Channel } from '../../ipc/channel.ts';
 import {
   CLOSE_REASONS,
+  type DialTuple,
   FromPrimary,
   FromWorker,
   PROTOCOL,
@@ -84,15 +86,15 @@ export class ChannelPicker implements BackendPicker {
       return;
     }
     this.#pending.set(seq, { done, since: performance.now() });
-    this.#channel.push([FromWorker.pick, seq, listener, address, tried]);
+    this.#channel.push([FromWorker.pick, seq, listener, address, tried.map(asTuple)]);
   }
 
   connected(seq: number, rttMs: number): void {
     this.#channel.push([FromWorker.connected, seq, rttMs]);
   }
 
-  connectFailed(seq: number, code: string): void {
-    this.#channel.push([FromWorker.connectFailed, seq, code]);
+  connectFailed(seq: number, { code, ms, ours }: Omit<FailedDial, 'backend'>, again: boolean): void {
+    this.#channel.push([FromWorker.connectFailed, seq, code, ms, ours, again]);
   }
 
   closed(seq: number, report: ClosedReport): void {
@@ -109,8 +111,8 @@ export class ChannelPicker implements BackendPicker {
     ]);
   }
 
-  unserved({ listener, address, reason, totalMs, attempts }: UnservedReport): void {
-    this.#channel.push([FromWorker.unserved, listener, address, reason, totalMs, attempts]);
+  unserved({ seq, listener, address, reason, totalMs, tried }: UnservedReport): void {
+    this.#channel.push([FromWorker.unserved, seq, listener, address, reason, totalMs, tried.map(asTuple)]);
   }
 
   synced(round: number): void {
@@ -183,4 +185,8 @@ export class ChannelPicker implements BackendPicker {
       done({ kind: 'refused', reason });
     }
   }
+}
+
+function asTuple({ backend, code, ms, ours }: FailedDial): DialTuple {
+  return [backend, code, ms, ours];
 }

@@ -1,3 +1,4 @@
+import type { FailedDial } from '../../domain/blame.ts';
 import type { PickReason, RefusalReason } from '../../domain/entities.ts';
 import type { CloseReason } from './data-plane.ts';
 
@@ -12,9 +13,9 @@ export interface AccessRecord {
   /** Why this backend, or why none. */
   readonly why: PickReason | RefusalReason;
   readonly close: CloseReason | 'worker_died' | 'refused';
-  /** Backends dialled, the last one included. */
+  /** Dials, the last one included. */
   readonly attempts: number;
-  /** From accept to the answer of the pick that served, in ms. */
+  /** Waiting for the answers of picks, in ms. */
   readonly pickMs: number;
   /** From the last dial to the backend's accept, in ms. */
   readonly connectMs: number;
@@ -22,6 +23,8 @@ export interface AccessRecord {
   readonly totalMs: number;
   readonly bytesToBackend: number;
   readonly bytesToClient: number;
+  /** Dials that failed. Not there when none did. */
+  readonly tried?: readonly Omit<FailedDial, 'ours'>[];
   /** Version of the routing table that the pick was made from. */
   readonly routingVersion: number;
 }

@@ -1,3 +1,4 @@
+import type { FailedDial } from '../../domain/blame.ts';
 import type { PickReason, RefusalReason } from '../../domain/entities.ts';
 import type { CloseReason, Endpoint } from './data-plane.ts';
 
@@ -8,8 +9,8 @@ export interface PickRequest {
   /** Position in the configured listeners. */
   readonly listener: number;
   readonly address: string;
-  /** Ids of the backends that failed for this connection. */
-  readonly tried: readonly string[];
+  /** What was dialled for this connection before, in order. None of those backends is picked again. */
+  readonly tried: readonly FailedDial[];
 }
 
 export type PickAnswer =
@@ -36,11 +37,13 @@ export interface ClosedReport {
 
 /** A client that was turned away. */
 export interface UnservedReport {
+  /** Of its last pick; 0: it had none. */
+  readonly seq: number;
   readonly listener: number;
   readonly address: string;
   readonly reason: RefusalReason;
   readonly totalMs: number;
-  readonly attempts: number;
+  readonly tried: readonly FailedDial[];
 }
 
 /**
@@ -53,8 +56,8 @@ export interface BackendPicker {
   pick(request: PickRequest, done: (answer: PickAnswer) => void): void;
   /** The backend accepted. */
   connected(seq: number, rttMs: number): void;
-  /** The dial failed: the slot is given back. */
-  connectFailed(seq: number, code: string): void;
+  /** The dial failed: the slot is given back, unless the same backend is to be dialled `again`. */
+  connectFailed(seq: number, failure: Omit<FailedDial, 'backend'>, again: boolean): void;
   /** The connection is over: the slot is given back. */
   closed(seq: number, report: ClosedReport): void;
   /** A client was turned away; it holds no slot. */

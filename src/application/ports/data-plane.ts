@@ -63,8 +63,11 @@ export type DataPlaneEvent =
   | { readonly type: 'head'; readonly conn: Conn; readonly head: Uint8Array; readonly complete: boolean }
   /** The backend accepted and bytes flow. `rttMs`: from dial to accept. */
   | { readonly type: 'connected'; readonly conn: Conn; readonly rttMs: number }
-  /** The dial failed; the client is still held, and `connect` or `reject` may follow. `code`: `ECONNREFUSED`, `ETIMEDOUT`, ... */
-  | { readonly type: 'connectFailed'; readonly conn: Conn; readonly code: string }
+  /**
+   * The dial failed; the client is still held, and `connect` or `reject` may follow. `code`: `ECONNREFUSED`, `ETIMEDOUT`, ...
+   * `here`: the kernel refused to dial, and nothing was sent; some codes mean another thing then.
+   */
+  | { readonly type: 'connectFailed'; readonly conn: Conn; readonly code: string; readonly here: boolean }
   /**
    * The last event of a connection: all its descriptors are closed. Of a contended one (see `connect`) the backend's is, and
    * the client's is as soon as the receiver returns.

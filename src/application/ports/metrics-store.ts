@@ -9,7 +9,8 @@ export interface MetricsStore {
   picked(reason: PickReason): void;
   /** `rttSeconds`: from dial to accept. */
   connected(backendId: string, rttSeconds: number): void;
-  connectFailed(backendId: string): void;
+  /** A dial failed. `ours`: for a lack of this host's. */
+  connectFailed(backendId: string, code: string, ours: boolean): void;
   /** A connection that had a backend ended. Bytes as relayed to the named side. */
   closed(reason: CloseReason | 'worker_died', bytesToBackend: number, bytesToClient: number): void;
   /** A client was turned away without a backend. */

@@ -178,11 +178,11 @@ t.test('what is no message of the primary is passed over', async (t) => {
 
 t.test("the worker's last reports reach the primary before it leaves", async (t) => {
   const { picker, theirs, heard } = await setUp(t);
-  picker.connectFailed(1, 'ECONNREFUSED');
+  picker.connectFailed(1, { code: 'ECONNREFUSED', ms: 0.5, ours: false }, false);
   const ended = once(theirs, 'end');
   await new Promise<void>((resolve) => picker.end(resolve));
   await ended;
-  t.same(heard.at(-1), [FromWorker.connectFailed, 1, 'ECONNREFUSED']);
+  t.same(heard.at(-1), [FromWorker.connectFailed, 1, 'ECONNREFUSED', 0.5, false, false]);
 });
 
 t.test(

@@ -71,7 +71,7 @@ export class EventRecords {
       case CONNECTED:
         return { type: 'connected', conn, rttMs: numbers[number]! };
       case CONNECT_FAILED:
-        return { type: 'connectFailed', conn, code: getSystemErrorName(-code) };
+        return { type: 'connectFailed', conn, code: getSystemErrorName(-code), here: integers[at + 3] !== 0 };
       case CLOSED:
         return {
           type: 'closed',

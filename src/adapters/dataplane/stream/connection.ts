@@ -88,7 +88,7 @@ export class Connection implements SideOwner {
       return;
     }
     if (!isEndpoint(to) || !(this.#head?.canSkip(skip) ?? skip === 0)) {
-      this.#owner.events.push({ type: 'connectFailed', conn: this.#conn, code: 'EINVAL' });
+      this.#owner.events.push({ type: 'connectFailed', conn: this.#conn, code: 'EINVAL', here: true });
       return;
     }
     this.#skip = skip;
@@ -194,7 +194,8 @@ export class Connection implements SideOwner {
       this.#state = 'waiting';
       this.#backend = null;
       this.#contended = false;
-      this.#owner.events.push({ type: 'connectFailed', conn: this.#conn, code });
+      const here = this.#dial?.refusedHere === true;
+      this.#owner.events.push({ type: 'connectFailed', conn: this.#conn, code, here });
     } else {
       // The other side has got all that there was.
       if (this.#delivery !== null && this.#delivery.lost !== side) this.#delivery.lost.socket.destroy();

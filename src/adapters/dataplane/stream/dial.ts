@@ -8,6 +8,7 @@ export class Dial {
   readonly startedAt = performance.now();
   readonly #timer: NodeJS.Timeout;
   #error = '';
+  #refusedHere = false;
 
   constructor(backend: Side, { host, port }: Endpoint, timeoutMs: number, connected: () => void) {
     const { socket } = backend;
@@ -25,11 +26,20 @@ export class Dial {
       socket.resetAndDestroy();
     });
     socket.connect({ autoSelectFamily: false, host, port });
+    // Node dials in the next tick, and gives a socket up at once that the kernel does not let dial.
+    process.nextTick(() => {
+      this.#refusedHere = socket.destroyed;
+    });
   }
 
   /** Why it failed. */
   get error(): string {
     return this.#error;
+  }
+
+  /** The kernel refused to dial, and nothing was sent. */
+  get refusedHere(): boolean {
+    return this.#refusedHere;
   }
 
   /** What comes first counts. */

@@ -40,13 +40,14 @@ export function openLogs({ debug, isoTime = false }: { debug: boolean; isoTime?:
  * value, takes twenty times as long. What is not quoted here is a number, a word of ours, or an address in its normal form.
  */
 function accessLine(pid: number, time: string, record: AccessRecord): string {
+  const tried = record.tried === undefined ? '' : `"tried":${JSON.stringify(record.tried)},`;
   return (
     `{"level":"info","time":${time},"pid":${pid},"client":"${record.client}",` +
     `"country":${JSON.stringify(record.country)},"listener":${JSON.stringify(record.listener)},` +
     `"backend":${JSON.stringify(record.backend)},"why":"${record.why}","close":"${record.close}",` +
     `"attempts":${record.attempts},"pickMs":${record.pickMs},"connectMs":${record.connectMs},` +
     `"totalMs":${record.totalMs},"bytesToBackend":${record.bytesToBackend},` +
-    `"bytesToClient":${record.bytesToClient},"routingVersion":${record.routingVersion},"msg":"connection"}\n`
+    `"bytesToClient":${record.bytesToClient},${tried}"routingVersion":${record.routingVersion},"msg":"connection"}\n`
   );
 }
 

@@ -2,6 +2,7 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { CloseReason } from '../../../application/ports/data-plane.ts';
 import type { MetricsStore } from '../../../application/ports/metrics-store.ts';
+import { OUR_CODES } from '../../../domain/blame.ts';
 import { PICK_REASONS, type PickReason, REFUSAL_REASONS, type RefusalReason } from '../../../domain/entities.ts';
 import { BackendSeries, type LabelledTable } from './backend-series.ts';
 import { CONTENT_TYPE, heading, type Labels, sample } from './exposition.ts';
@@ -85,6 +86,7 @@ export class PrometheusMetrics implements MetricsStore {
   readonly #backends = new BackendSeries();
   readonly #picks = new Tally(PICK_REASONS);
   readonly #refusals = new Tally(REFUSAL_REASONS);
+  readonly #lacks = new Tally(OUR_CODES);
   readonly #closes = new Tally(Object.keys(CLOSE_REASONS));
   #accepted = 0;
   #bytesToBackends = 0;
@@ -108,8 +110,9 @@ export class PrometheusMetrics implements MetricsStore {
     this.#backends.connected(backendId, rttSeconds);
   }
 
-  connectFailed(backendId: string, code = 'unknown'): void {
-    this.#backends.connectFailed(backendId, code);
+  connectFailed(backendId: string, code: string, ours: boolean): void {
+    if (!ours) this.#backends.connectFailed(backendId, code);
+    else if (OUR_CODES.includes(code)) this.#lacks.add(code);
   }
 
   closed(reason: CloseReason | 'worker_died', bytesToBackend: number, bytesToClient: number): void {
@@ -169,6 +172,7 @@ export class PrometheusMetrics implements MetricsStore {
       ),
       tally('picks_total', 'Backends assigned, by why; a retry is one of its own', 'reason', this.#picks.counts),
       tally('refused_total', 'Clients turned away, by why', 'reason', this.#refusals.counts),
+      tally('local_errors_total', 'Dials that failed for something that this host lacks', 'code', this.#lacks.counts),
       tally('closed_total', 'Connections that had a backend and ended, by how', 'reason', this.#closes.counts),
       tally(
         'internal_errors_total',

@@ -34,7 +34,7 @@ t.test('every kind of event', async (t) => {
   t.same(new EventRecords(() => undefined).read(6, buffer), [
     { type: 'accepted', conn: 5, listener: 2, address: '10.0.0.1' },
     { type: 'connected', conn: 5, rttMs: 1.25 },
-    { type: 'connectFailed', conn: 6, code: 'ECONNREFUSED' },
+    { type: 'connectFailed', conn: 6, code: 'ECONNREFUSED', here: false },
     {
       type: 'closed',
       conn: 5,

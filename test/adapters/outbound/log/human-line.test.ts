@@ -22,6 +22,8 @@ t.test('a connection is one line', async (t) => {
   t.equal(connectionLine(record, time), '01:50:01 127.0.0.1 -> b2 rebound finished 5 ms 78/199 B\n');
   const refused = { ...record, backend: null, why: 'no_backend', close: 'refused' } as const;
   t.equal(connectionLine(refused, time), '01:50:01 127.0.0.1 -> (nobody) no_backend refused 5 ms 78/199 B\n');
+  const tried = [{ backend: 'b1', code: 'ECONNREFUSED', ms: 0.4 }];
+  t.match(connectionLine({ ...record, tried }, time), /78\/199 B; b1 ECONNREFUSED\n$/);
   t.notMatch(connectionLine({ ...record, backend: 'b\x1b[2J\u202e' }, time).trimEnd(), /[\p{Cc}\p{Cf}]/u);
 });
 

@@ -69,9 +69,9 @@ t.test('what happened is counted, under the documented names', async (t) => {
   metrics.picked('overflow');
   metrics.connected('a', 0.0007);
   metrics.connected('a', 9);
-  metrics.connectFailed('b', 'ECONNREFUSED');
-  metrics.connectFailed('b', 'ECONNREFUSED');
-  metrics.connectFailed('b', 'ENETUNREACH');
+  metrics.connectFailed('b', 'ECONNREFUSED', false);
+  metrics.connectFailed('b', 'ECONNREFUSED', false);
+  metrics.connectFailed('b', 'ENETUNREACH', false);
   metrics.closed('finished', 100, 200);
   metrics.closed('worker_died', 1, 2);
   metrics.refused('all_full');
@@ -173,7 +173,7 @@ t.test('more backends than a scrape bears share one label', async (t) => {
   t.equal(countOf(await scrape(), 'edgeproxy_backend_connections_total'), 1000);
   for (const id of ids) {
     metrics.connected(id, 0.01);
-    metrics.connectFailed(id, 'ECONNREFUSED');
+    metrics.connectFailed(id, 'ECONNREFUSED', false);
   }
   const samples = await scrape();
   for (const [name, label] of [
@@ -239,7 +239,7 @@ t.test('labels do not fill up with ids that are gone, and nothing that is left e
 
 t.test('codes of errors have a bound, whatever the system makes up', async (t) => {
   const { metrics, scrape } = setUp();
-  for (let i = 0; i < 1000; i++) metrics.connectFailed('a', `E${i}`);
+  for (let i = 0; i < 1000; i++) metrics.connectFailed('a', `E${i}`, false);
   const samples = await scrape();
   t.ok(countOf(samples, 'edgeproxy_backend_errors_total') < 50);
   t.equal(sumOf(samples, 'edgeproxy_backend_errors_total'), 1000);
@@ -247,7 +247,7 @@ t.test('codes of errors have a bound, whatever the system makes up', async (t) =
 
 t.test('odd ids are escaped', async (t) => {
   const { metrics, text } = setUp({ table: () => table('a"b\\c\nd') });
-  metrics.connectFailed('a"b\\c\nd', 'ECONNREFUSED');
+  metrics.connectFailed('a"b\\c\nd', 'ECONNREFUSED', false);
   t.match(await text(), 'edgeproxy_backend_errors_total{backend="a\\"b\\\\c\\nd",code="ECONNREFUSED"} 1\n');
   t.match((await metrics.scrape()).contentType, /^text\/plain; version=0\.0\.4/);
 });
@@ -284,7 +284,7 @@ t.test("the histogram reads as prom-client's own", async (t) => {
 t.test('promtool finds nothing to say', { skip: noPromtool() }, async (t) => {
   const { metrics, text } = setUp({ table: () => table('a', 'a"b') });
   metrics.connected('a', 0.01);
-  metrics.connectFailed('a"b', 'ECONNREFUSED');
+  metrics.connectFailed('a"b', 'ECONNREFUSED', false);
   const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
     input: await text(),
     encoding: 'utf8',

@@ -132,10 +132,11 @@ void tell_connected(engine *e, const connection *c) {
   record->u.numbers[0] = (double)(e->now - c->dialled_at) / NS_PER_MS;
 }
 
-void tell_connect_failed(engine *e, const connection *c, int error) {
+void tell_connect_failed(engine *e, const connection *c, int error, bool here) {
   struct record *record = push(e, RECORD_CONNECT_FAILED, false);
   record->conn = (int32_t)c->number;
   record->code = error;
+  record->text_length = here;
 }
 
 void tell_closed(engine *e, const connection *c, enum close_reason reason) {

@@ -40,6 +40,7 @@ struct record {
   int32_t conn;
   /* accepted, refused: the listener; connectFailed: the errno; closed: the reason; head: 1 when it is complete */
   int32_t code;
+  /* connectFailed: 1 when the kernel refused to dial */
   int32_t text_length;
   union {
     char text[RECORD_TEXT];
@@ -79,7 +80,7 @@ void tell_accepted(struct engine *e, const struct connection *c, int32_t listene
 void tell_head(struct engine *e, const struct connection *c, bool complete);
 void tell_refused(struct engine *e, int32_t listener, const struct sockaddr_storage *peer);
 void tell_connected(struct engine *e, const struct connection *c);
-void tell_connect_failed(struct engine *e, const struct connection *c, int error);
+void tell_connect_failed(struct engine *e, const struct connection *c, int error, bool here);
 void tell_closed(struct engine *e, const struct connection *c, enum close_reason reason);
 void tell_settled(struct engine *e);
 

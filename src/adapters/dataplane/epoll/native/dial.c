@@ -35,14 +35,15 @@ void dial_forget(engine *e, connection *c) {
   c->previous = c->next = 0;
 }
 
-static void fail(engine *e, connection *c, int error) {
+/* `here`: the kernel refused to dial, and nothing was sent. */
+static void fail(engine *e, connection *c, int error, bool here) {
   struct side *backend = &c->sides[BACKEND];
   if (c->state == STATE_DIALLING) dial_forget(e, c);
   if (backend->fd >= 0) close(backend->fd);
   *backend = (struct side){.fd = -1};
   c->state = STATE_WAITING;
   c->contended = false;
-  tell_connect_failed(e, c, error);
+  tell_connect_failed(e, c, error, here);
 }
 
 static void connected(engine *e, connection *c) {
@@ -50,7 +51,7 @@ static void connected(engine *e, connection *c) {
     /* Without an end the port is free at once, for the backend that is to have it. */
     close_with_reset(c->sides[BACKEND].fd);
     c->sides[BACKEND].fd = -1;
-    fail(e, c, ECONNREFUSED);
+    fail(e, c, ECONNREFUSED, false);
     return;
   }
   c->state = STATE_OPEN;
@@ -72,7 +73,7 @@ void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, soc
   c->dialled_at = e->now;
   c->contended = contended;
   if (length == 0) {
-    fail(e, c, EINVAL);
+    fail(e, c, EINVAL, true);
     return;
   }
   if (c->head != NULL) c->head->skip = skip;
@@ -83,7 +84,7 @@ void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, soc
     set_acknowledge_with_data(backend->fd);
   if (backend->fd < 0 ||
       (connect(backend->fd, (const struct sockaddr *)to, length) != 0 && errno != EINPROGRESS && errno != EINTR)) {
-    fail(e, c, errno);
+    fail(e, c, errno, true);
     return;
   }
   /* A backend on this machine has answered by now: that saves a turn of the loop, and to watch for it. */
@@ -98,7 +99,7 @@ void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, soc
   if (c->sides[CLIENT].watched == 0 && !side_watch(e, c, CLIENT, false))
     connection_failed(e, c, CLIENT);
   else if (!side_watch(e, c, BACKEND, true))
-    fail(e, c, errno);
+    fail(e, c, errno, true);
 }
 
 void dial_ready(engine *e, connection *c, uint32_t events) {
@@ -112,7 +113,7 @@ void dial_ready(engine *e, connection *c, uint32_t events) {
   }
   /* EPIPE: it was connected, has sent its end, and failed then. */
   if (error != 0 && error != EPIPE) {
-    fail(e, c, error);
+    fail(e, c, error, false);
     return;
   }
   dial_forget(e, c);
@@ -130,6 +131,6 @@ void dials_expire(engine *e) {
       loop_want_dial_timer(e, deadline);
       return;
     }
-    fail(e, c, ETIMEDOUT);
+    fail(e, c, ETIMEDOUT, false);
   }
 }
