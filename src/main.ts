@@ -33,6 +33,7 @@ import { PickDesk } from './application/pick-desk.ts';
 import { type ConnectionLease, ProxyService } from './application/proxy-service.ts';
 import { readiness } from './application/readiness.ts';
 import { ReloadRouting } from './application/reload-routing.ts';
+import { rollAndTell } from './application/roll-workers.ts';
 import { RoutingState } from './application/routing-state.ts';
 import { sayHowToAdd } from './application/say-how-to-add.ts';
 import { ShareClients } from './application/share-clients.ts';
@@ -176,16 +177,10 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     },
     leave: (exitCode, isIdle) => void leave(logs, exitCode, isIdle),
   });
-  const roll = () => {
-    supervisor.roll().catch((error: EdgeError) => {
-      if (error.code === 'EDGE_ERR_BUSY') log.warn({ reason: error.message }, 'roll not started');
-      else log.error({ code: error.code, reason: error.message }, 'roll ended early; the workers that remain serve on');
-    });
-  };
   wireSignals(
     { boundary, clock, source: process, isTerminal: isatty(1) },
     {
-      roll,
+      roll: () => rollAndTell(supervisor, log),
       reload: () => Promise.all([reload.lookNow(), watchGeoip.look()]),
       scaleBy: (change) => {
         if (!stop.isStopping) supervisor.scale(Math.max(1, Math.min(256, supervisor.desired + change)));
@@ -196,7 +191,16 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   );
 
   if (config.admin !== null) {
-    const ready = () => readiness(routing, listeners, reload.health(), supervisor.health(), stop.isStopping);
+    const ready = () =>
+      readiness({
+        ...{ routing, listeners, dials: outcomes, silent: desk.silent(), now: clock.now() },
+        ...{
+          health: reload.health(),
+          workers: supervisor.health(),
+          stopping: stop.isStopping,
+          geoip: watchGeoip.failure,
+        },
+      });
     const status = {
       identity: {
         ...build,

@@ -50,16 +50,16 @@ export class Affinity {
     const binding = decision.binding === 0 ? this.#bind(decision, now) : decision.binding;
     if (binding === 0) return NO_STAKE;
     // Its backend is gone, so there is nothing to keep: the client's next connection must agree with this one already.
-    if (why === 'rebound') this.#bindings.move(binding, backend.id);
+    if (why === 'rebound') this.#bindings.move(binding, backend.id, now);
     this.#bindings.acquire(binding);
     return { binding, move: why === 'retried' ? this.#joinMove(binding, backend.id, tried, isUp) : null };
   }
 
   /** The backend accepted: a binding that was moving there has arrived. */
-  proved({ binding, move }: Stake, backendId: string): void {
+  proved({ binding, move }: Stake, backendId: string, now: number): void {
     if (binding === 0) return;
     if (move !== null) {
-      if (this.#bindings.backendOf(binding) === move.from) this.#bindings.move(binding, move.to);
+      if (this.#bindings.backendOf(binding) === move.from) this.#bindings.move(binding, move.to, now);
       // Over, although the lease lives on: should this backend fail in its turn, the binding may move again.
       if (this.#moves.get(binding) === move) this.#moves.delete(binding);
     }

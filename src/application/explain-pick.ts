@@ -60,8 +60,10 @@ export interface Explanation<Candidates extends Iterable<ExplainedCandidate> = I
   readonly routingVersion: number;
   readonly binding: {
     readonly backend: string;
+    /** Since when the client is bound to this backend; it may have been bound to another before. */
     readonly ageMs: number;
     readonly idleMs: number;
+    /** Of the client, wherever they are: those from before a move may be elsewhere. */
     readonly openConnections: number;
   } | null;
   readonly choice:
@@ -135,7 +137,7 @@ export async function explainPick(
         ? null
         : {
             backend: bindings.backendOf(binding),
-            ageMs: now - bindings.createdAt(binding),
+            ageMs: now - bindings.boundAt(binding),
             idleMs: openConnections > 0 ? 0 : now - bindings.lastSeenAt(binding),
             openConnections,
           },

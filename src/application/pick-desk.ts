@@ -7,6 +7,8 @@ import type { ProxyService } from './proxy-service.ts';
 /** A worker, as far as its picks go. */
 export interface DeskWorker {
   readonly incarnation: number;
+  /** Since it was heard of last, in ms; 0 while that is as usual. */
+  readonly silentMs: number;
   /** `null`: the request is not one that it may make. One of this and `failed` for each pick, unless it left before. */
   answer(seq: number, answer: PickAnswer | null): void;
   /** A defect of ours. */
@@ -16,6 +18,8 @@ export interface DeskWorker {
   /** Sends what it was told in this turn. */
   flush(): void;
 }
+
+export type SilentWorker = Pick<DeskWorker, 'incarnation' | 'silentMs'>;
 
 export interface PickDeskOptions {
   readonly service: ProxyService;
@@ -78,6 +82,12 @@ export class PickDesk {
   /** Picks that wait for workers to tell what they know. */
   get waiting(): number {
     return this.#waiting.length + (this.#round?.questions.length ?? 0);
+  }
+
+  /** Workers that are heard of later than usual. */
+  silent(): SilentWorker[] {
+    const silent = [...this.#workers].filter(({ silentMs }) => silentMs > 0);
+    return silent.map(({ incarnation, silentMs }) => ({ incarnation, silentMs }));
   }
 
   join(worker: DeskWorker): void {

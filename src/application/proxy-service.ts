@@ -165,7 +165,7 @@ export class ProxyService {
     const lease = this.#ledger.find(incarnation, seq);
     if (lease === undefined || lease.connected) return false;
     lease.connected = true;
-    this.#affinity.proved(lease.stake, lease.backendId);
+    this.#affinity.proved(lease.stake, lease.backendId, this.#options.clock.now());
     this.#options.metrics.connected(lease.backendId, rttMs / 1000);
     this.#options.outcomes.succeeded(lease.listener, lease.backendId);
     return true;

@@ -65,3 +65,11 @@ export class RollWorkers {
 function connectionsOf(workers: readonly WorkerView[]): number {
   return workers.reduce((sum, { connections }) => sum + connections, 0);
 }
+
+/** For whoever waits for no answer: what became of it is in the log. */
+export function rollAndTell(workers: { roll(): Promise<RollResult> }, log: Log): void {
+  workers.roll().catch((error: EdgeError) => {
+    if (error.code === 'EDGE_ERR_BUSY') log.warn({ reason: error.message }, 'roll not started');
+    else log.error({ code: error.code, reason: error.message }, 'roll ended early; the workers that remain serve on');
+  });
+}

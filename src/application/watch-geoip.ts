@@ -26,6 +26,11 @@ export class WatchGeoip {
     this.#boundary = boundary;
   }
 
+  /** Why the file is not what serves, as of the last look; `''`: it is. */
+  get failure(): string {
+    return this.#told;
+  }
+
   /** Never rejects; a look that is under way already is shared. */
   look(): Promise<void> {
     this.#running ??= this.#look().finally(() => {

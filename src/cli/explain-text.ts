@@ -39,8 +39,9 @@ function describePlace({ geo, preferredRegion, popRegion }: ExplainAnswer): stri
 function describeBinding({ binding }: ExplainAnswer): string {
   if (binding === null) return 'none';
   const { backend, ageMs, idleMs, openConnections } = binding;
-  const activity = openConnections > 0 ? count(openConnections, 'open connection') : `idle for ${duration(idleMs)}`;
-  return `${backend}, made ${duration(ageMs)} ago, ${activity}`;
+  const activity =
+    openConnections > 0 ? `${count(openConnections, 'connection')} of the client open` : `idle for ${duration(idleMs)}`;
+  return `${backend}, for ${duration(ageMs)}, ${activity}`;
 }
 
 function describeChoice({ choice }: ExplainAnswer): string {

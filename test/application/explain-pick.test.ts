@@ -108,6 +108,27 @@ t.test('a binding is shown with its age', async (t) => {
   t.same((await explain(rig, ME)).binding, { backend: 'a', ageMs: 500, idleMs: 200, openConnections: 0 });
 });
 
+t.test('a binding that moved is shown with its age on the backend that it moved to', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  rig.got(1, ME);
+  rig.connected(1);
+  rig.now = 300;
+  await rig.serve([{ id: 'b' }]);
+  t.equal(rig.got(2, ME), 'b rebound');
+  rig.connected(2);
+  rig.now = 310;
+  t.match((await explain(rig, ME)).binding, { backend: 'b', ageMs: 10, openConnections: 2 });
+  await rig.serve([{ id: 'b' }, { id: 'c' }]);
+  rig.got(3, ME);
+  rig.failed(3);
+  t.equal(rig.got(4, ME, { tried: ['b'] }), 'c retried');
+  rig.now = 320;
+  t.match((await explain(rig, ME)).binding, { backend: 'b', ageMs: 20 }, 'not before it is there');
+  rig.connected(4);
+  t.match((await explain(rig, ME)).binding, { backend: 'c', ageMs: 0 });
+});
+
 t.test('a refusal is explained too', async (t) => {
   const rig = new Rig();
   t.same((await explain(rig, ME)).choice, { backend: null, why: 'no_backend' });

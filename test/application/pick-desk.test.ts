@@ -8,6 +8,7 @@ import { address, Rig, type RigOptions } from './rig.ts';
 /** A worker that writes down what it is told. */
 class Worker implements DeskWorker {
   readonly incarnation: number;
+  silentMs = 0;
   readonly told: string[] = [];
   flushes = 0;
   readonly #rig: Rig;
@@ -254,4 +255,15 @@ t.test('a defect at one pick leaves the others served', async (t) => {
   for (const seq of [1, 2, 3]) a.pick(seq, `10.0.0.${seq}`, 1);
   await nextTurn();
   t.same(a.news(), ['1 far picked', '2 failed', '3 far picked']);
+});
+
+t.test('workers that are heard of later than usual are named, until they leave', async (t) => {
+  const { desk, workers } = await setUp();
+  const [a, b] = workers as [Worker, Worker];
+  t.same(desk.silent(), []);
+  a.silentMs = 3000;
+  t.same(desk.silent(), [{ incarnation: a.incarnation, silentMs: 3000 }]);
+  b.silentMs = 1;
+  desk.leave(a);
+  t.same(desk.silent(), [{ incarnation: b.incarnation, silentMs: 1 }]);
 });

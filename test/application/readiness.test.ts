@@ -20,17 +20,19 @@ async function look(given: {
   routing?: object;
   workers?: object;
   stopping?: boolean;
+  /** Listener, backend, code, whether it is for something that we lack, and when. */
+  dials?: readonly (readonly [string, string, string, boolean, number])[];
+  now?: number;
+  geoip?: string;
+  silent?: readonly { incarnation: number; silentMs: number }[];
 }) {
   const rig = new Rig();
   if (given.rows !== null) await rig.serve(given.rows ?? [{ id: 'a' }]);
-  const { listeners = LISTENERS, stopping = false } = given;
-  return readiness(
-    rig.routing,
-    listeners,
-    { ...ROUTING, ...given.routing },
-    { ...WORKERS, ...given.workers },
-    stopping,
-  );
+  const { listeners = LISTENERS, stopping = false, dials = [], now = 0, geoip = '', silent = [] } = given;
+  for (const [listener, backend, code, ours, at] of dials) rig.outcomes.failed(listener, backend, code, ours, at);
+  const health = { ...ROUTING, ...given.routing };
+  const workers = { ...WORKERS, ...given.workers };
+  return readiness(rig.readiness({ health, workers, listeners, stopping, now, geoip, silent }));
 }
 
 t.test('ready with a table, a backend for some listener, and a worker', async (t) => {
@@ -71,4 +73,66 @@ t.test('what is worth a look is told, and is no reason not to serve', async (t) 
     /^listener 127\.0\.0\.1:8081 refuses its clients: no backend of app game is up/,
   ]);
   t.notMatch((await look({ workers: { crashes: 1 } })).reasons.join(), /crash/, 'one crash is no loop');
+});
+
+const [ANY, GAME] = LISTENERS.map(({ name }) => name) as [string, string];
+const tenSeconds = (listener: string, backend: string, code = 'ECONNREFUSED', ours = false) =>
+  [0, 5000, 10_000].map((at) => [listener, backend, code, ours, at] as const);
+
+t.test(
+  'not ready while every dial has been failing for ten seconds; ready again when nobody has dialled for a minute',
+  async (t) => {
+    const listeners = LISTENERS.slice(0, 1);
+    const dials = tenSeconds(ANY, 'a');
+    const { ready, reasons } = await look({ listeners, dials, now: 11_000 });
+    t.notOk(ready);
+    t.match(reasons, [
+      /^listener 127.0.0.1:8080 reaches no backend: the last 3 dials failed, over 10.0 s, the last one 1.0 s ago with ECONNREFUSED$/,
+      /^backend a cannot be reached: .* ECONNREFUSED$/,
+    ]);
+    t.match(await look({ listeners, dials, now: 70_000 }), { ready: true, reasons: [] });
+    t.match(await look({ listeners, dials: dials.slice(0, 2), now: 11_000 }), { ready: true });
+  },
+);
+
+t.test('one listener that reaches nobody is told, and is no reason not to serve another', async (t) => {
+  const rows = [{ id: 'a' }, { id: 'g', app: 'game' }];
+  const { ready, reasons } = await look({ rows, dials: tenSeconds(GAME, 'g'), now: 10_000 });
+  t.ok(ready);
+  t.match(reasons, [/^listener 127.0.0.1:8081 reaches no backend/, /^backend g cannot be reached/]);
+  t.notOk((await look({ rows, dials: [...tenSeconds(GAME, 'g'), ...tenSeconds(ANY, 'a')], now: 10_000 })).ready);
+});
+
+t.test('what this host lacks is told with what to do, and no backend is named for it', async (t) => {
+  const { ready, reasons } = await look({
+    listeners: LISTENERS.slice(0, 1),
+    dials: tenSeconds(ANY, 'a', 'EMFILE', true),
+    now: 10_000,
+  });
+  t.notOk(ready, 'nobody is served');
+  t.match(reasons, [/^listener .* EMFILE$/, /^this host cannot dial \(EMFILE, 3 times, last 0.0 s ago\): .*ulimit/]);
+});
+
+t.test('of many backends that fail some are named, and none that is not there any more', async (t) => {
+  const names = Array.from({ length: 8 }, (_, i) => `b${i}`);
+  const rows = [...names.slice(1).map((id) => ({ id })), { id: 'b0', healthy: false }];
+  const dials = names.flatMap((id) => [1, 2, 3].map((at) => [ANY, id, 'ETIMEDOUT', false, at] as const));
+  const { ready, reasons } = await look({ rows, listeners: LISTENERS.slice(0, 1), dials, now: 5 });
+  t.ok(ready);
+  t.equal(reasons.length, 6);
+  t.match(reasons.at(-1), /^and so are 2 more backends$/);
+  t.notMatch(reasons.join(), /b0/);
+});
+
+t.test('a GeoIP file that does not serve, and a worker that is silent, are worth a look', async (t) => {
+  const { ready, reasons } = await look({
+    listeners: LISTENERS.slice(0, 1),
+    geoip: 'geo.mmdb is not there',
+    silent: [{ incarnation: 4, silentMs: 3210 }],
+  });
+  t.ok(ready);
+  t.same(reasons, [
+    'the GeoIP database of before serves on: geo.mmdb is not there',
+    'worker 4 has said nothing for 3.2 s',
+  ]);
 });

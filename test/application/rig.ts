@@ -6,6 +6,7 @@ import type { AccessRecord } from '../../src/application/ports/access-log.ts';
 import type { ClosedReport, PickAnswer, UnservedReport } from '../../src/application/ports/backend-picker.ts';
 import type { MetricsStore } from '../../src/application/ports/metrics-store.ts';
 import { type ConnectionLease, ProxyService } from '../../src/application/proxy-service.ts';
+import type { ReadinessSources } from '../../src/application/readiness.ts';
 import { RoutingState } from '../../src/application/routing-state.ts';
 import type { FailedDial } from '../../src/domain/blame.ts';
 import { clientKey } from '../../src/domain/client-key.ts';
@@ -100,6 +101,12 @@ export class Rig {
 
   install(rows: readonly Partial<Backend>[]): Promise<boolean> {
     return this.routing.install(buildTableImage(rows.map(backend), this.listeners));
+  }
+
+  /** What readiness is judged by, when nothing else is wrong. */
+  readiness(given: Pick<ReadinessSources, 'health' | 'workers'> & Partial<ReadinessSources>): ReadinessSources {
+    const { routing, listeners, outcomes: dials, now } = this;
+    return { routing, listeners, dials, now, stopping: false, geoip: '', silent: [], ...given };
   }
 
   pick(

@@ -65,7 +65,7 @@ t.test('explain and workers, of a proxy that runs', async (t) => {
   await once(socket, 'data');
   await until('the connection is counted', async () => (await proxy.held()) === 1);
   const held = await explainLines('127.0.0.1');
-  t.match(held[2], /^binding\|sa-1, made .+ ago, 1 open connection$/);
+  t.match(held[2], /^binding\|sa-1, for .+, 1 connection of the client open$/);
   t.equal(held[3], 'choice|sa-1: its binding');
   t.ok(
     held.some((line) => line.includes('|1|4|-|1|300 + 0.25|-')),

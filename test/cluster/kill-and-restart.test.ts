@@ -148,12 +148,16 @@ onEachEngine(
   },
 );
 
-t.test('a worker that hangs is killed and replaced by its heartbeat deadline', async (t) => {
+t.test('a worker that hangs is told, killed and replaced by its heartbeat deadline', async (t) => {
   const backend = await startBackend(t, 'one');
-  const env = { EDGEPROXY_HEARTBEAT_TIMEOUT_SECS: '1' };
+  const env = { EDGEPROXY_HEARTBEAT_TIMEOUT_SECS: '2' };
   const proxy = await startProxy(t, { rows: [{ id: 'one', port: backend.port }], env });
   const [victim] = await serving(proxy, 2);
   process.kill(victim!.pid, 'SIGSTOP');
+  await until('its silence to be told', async () => {
+    const { reasons } = await proxy.get<{ reasons: string[] }>('/readyz');
+    return reasons.some((reason) => reason.startsWith(`worker ${victim!.incarnation} has said nothing for `));
+  });
   const died = await proxy.logged('worker died');
   t.match(died, { worker: victim!.pid, signal: 'SIGKILL', reason: /said nothing/ });
   await gone(victim!.pid);

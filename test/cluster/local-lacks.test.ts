@@ -59,6 +59,9 @@ onEachEngine(
       'each is told once',
     );
     t.equal(seen.warnings.length, 2);
+    const reasons = seen.ready.reasons.join('\n');
+    t.match(reasons, /this host cannot dial \(EADDRNOTAVAIL, 4 times, .*ip_local_port_range/);
+    t.match(reasons, /this host cannot dial \(ENETUNREACH, 1 times/);
   },
   skip,
 );

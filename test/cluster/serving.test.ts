@@ -100,6 +100,13 @@ t.test('clients go to their country, follow a replaced GeoIP file, and explain s
   await proxy.logged('GeoIP database reloaded');
   t.equal(await gone(proxy.port, '127.8.0.2'), 'brazil');
   t.equal(await gone(proxy.port, '127.7.0.1'), 'brazil', 'and the bound stay');
+
+  const reasons = async () => (await proxy.get<{ ready: boolean; reasons: string[] }>('/readyz')).reasons.join('\n');
+  t.equal(await reasons(), '');
+  renameSync(geoip, `${geoip}.away`);
+  await until('its loss to be told', async () => /^the GeoIP database of before serves on: /.test(await reasons()));
+  renameSync(`${geoip}.away`, geoip);
+  await until('its return to be seen', async () => (await reasons()) === '');
 });
 
 onEachEngine(t, 'a backend that refuses is left out, the binding moves, and the record says so', async (t, engine) => {

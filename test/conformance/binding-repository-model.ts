@@ -89,7 +89,7 @@ class Pair {
     const held = this.#held.get(client);
     if (held !== undefined) this.#equal('held handle', real, held.real);
     this.#equal('backend', this.#real.backendOf(real), this.#model.backendOf(model));
-    this.#equal('created', this.#real.createdAt(real), this.#model.createdAt(model));
+    this.#equal('created', this.#real.boundAt(real), this.#model.boundAt(model));
     this.#equal('last seen', this.#real.lastSeenAt(real), this.#model.lastSeenAt(model));
     this.#equal('open', this.#real.openConnections(real), this.#model.openConnections(model));
     return { real, model };
@@ -109,7 +109,7 @@ class Pair {
       [this.#real, refs.real],
       [this.#model, refs.model],
     ] as const) {
-      if (what === 'move') bindings.move(ref, `m${now}`);
+      if (what === 'move') bindings.move(ref, `m${now}`, now);
       else bindings[what](ref);
     }
     this.look(client, now);

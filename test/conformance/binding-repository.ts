@@ -19,7 +19,7 @@ export function bindingRepositorySuite(t: Test, make: MakeBindings): void {
     t.ok(ref > 0);
     t.equal(bindings.find(clientNo(1), 6), ref);
     t.equal(bindings.backendOf(ref), 'a');
-    t.equal(bindings.createdAt(ref), 5.5);
+    t.equal(bindings.boundAt(ref), 5.5);
     t.equal(bindings.lastSeenAt(ref), 5.5);
     t.equal(bindings.openConnections(ref), 0);
     t.equal(bindings.size, 1);
@@ -65,7 +65,7 @@ export function bindingRepositorySuite(t: Test, make: MakeBindings): void {
     bindings.bind(clientNo(1), 'a', 0);
     const ref = bindings.bind(clientNo(1), 'b', TTL);
     t.equal(bindings.backendOf(ref), 'b');
-    t.equal(bindings.createdAt(ref), TTL);
+    t.equal(bindings.boundAt(ref), TTL);
     t.equal(bindings.size, 1);
     t.equal(bindings.evictions, 0);
   });
@@ -90,7 +90,7 @@ export function bindingRepositorySuite(t: Test, make: MakeBindings): void {
     bindings.release(ref, 30 * TTL);
     t.equal(bindings.openConnections(ref), 0);
     t.equal(bindings.lastSeenAt(ref), 30 * TTL);
-    t.equal(bindings.createdAt(ref), 0);
+    t.equal(bindings.boundAt(ref), 0);
     t.equal(bindings.find(clientNo(1), 31 * TTL - 1), ref);
     t.equal(bindings.find(clientNo(1), 31 * TTL), 0);
   });
@@ -143,13 +143,13 @@ export function bindingRepositorySuite(t: Test, make: MakeBindings): void {
     t.equal(bindings.evictions, 1);
   });
 
-  t.test('a binding that moves keeps its age and its place', async (t) => {
+  t.test('a binding that moves is of that age on its new backend, and keeps its place', async (t) => {
     const bindings = small(2);
     const ref = bindings.bind(clientNo(1), 'a', 0);
     bindings.bind(clientNo(2), 'a', 1);
-    bindings.move(ref, 'b');
+    bindings.move(ref, 'b', 1);
     t.equal(bindings.backendOf(ref), 'b');
-    t.equal(bindings.createdAt(ref), 0);
+    t.equal(bindings.boundAt(ref), 1);
     t.equal(bindings.lastSeenAt(ref), 0);
     t.equal(bindings.find(clientNo(1), 1), ref);
     bindings.bind(clientNo(3), 'a', 2);

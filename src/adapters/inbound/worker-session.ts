@@ -133,6 +133,12 @@ export class WorkerSession implements DeskWorker {
     this.#options.boundary.run('worker', this.#options.onBooked);
   }
 
+  /** Heartbeats come four times as often as the deadline wants them. */
+  get silentMs(): number {
+    const silent = performance.now() - this.#lastHeard;
+    return silent > this.#options.heartbeatTimeoutMs / 2 ? silent : 0;
+  }
+
   get incarnation(): number {
     return this.#options.incarnation;
   }

@@ -19,12 +19,13 @@ export interface BindingRepository {
    */
   bind(key: ClientKey, backendId: string, now: number): BindingRef;
   backendOf(ref: BindingRef): string;
-  createdAt(ref: BindingRef): number;
+  /** Since when the client is bound to this backend. */
+  boundAt(ref: BindingRef): number;
   /** Last activity; while connections are open that is now, and the caller sees `openConnections` > 0. */
   lastSeenAt(ref: BindingRef): number;
   openConnections(ref: BindingRef): number;
-  /** Moves the binding to another backend; it keeps its age. */
-  move(ref: BindingRef, backendId: string): void;
+  /** Moves the binding to another backend, to which the client is bound from `now` on. */
+  move(ref: BindingRef, backendId: string, now: number): void;
   /** A connection of the client opened: the binding cannot expire nor be evicted before its `release`. */
   acquire(ref: BindingRef): void;
   /** A connection of the client closed at `now`: the TTL starts again when it was the last one. */

@@ -82,8 +82,8 @@ export class MemoryBindings implements BindingRepository {
     return this.#slab.chunkOf(ref).backends[positionOf(ref)]!;
   }
 
-  createdAt(ref: BindingRef): number {
-    return this.#slab.chunkOf(ref).createdAt[positionOf(ref)]!;
+  boundAt(ref: BindingRef): number {
+    return this.#slab.chunkOf(ref).boundAt[positionOf(ref)]!;
   }
 
   lastSeenAt(ref: BindingRef): number {
@@ -94,8 +94,10 @@ export class MemoryBindings implements BindingRepository {
     return this.#slab.chunkOf(ref).open[positionOf(ref)]!;
   }
 
-  move(ref: BindingRef, backendId: string): void {
-    this.#slab.chunkOf(ref).backends[positionOf(ref)] = backendId;
+  move(ref: BindingRef, backendId: string, now: number): void {
+    const chunk = this.#slab.chunkOf(ref);
+    chunk.backends[positionOf(ref)] = backendId;
+    chunk.boundAt[positionOf(ref)] = now;
   }
 
   acquire(ref: BindingRef): void {

@@ -15,7 +15,7 @@ const MAX_APPS = 0x8000;
  * array holds the backend ids: one string of the routing table is shared by all bindings to that backend.
  */
 export class Chunk {
-  readonly createdAt: Float64Array;
+  readonly boundAt: Float64Array;
   readonly lastSeen: Float64Array;
   readonly high: Uint32Array;
   readonly low: Uint32Array;
@@ -33,7 +33,7 @@ export class Chunk {
 
   constructor() {
     const buffer = new ArrayBuffer(CHUNK_SIZE * (2 * 8 + 5 * 4 + 2));
-    this.createdAt = new Float64Array(buffer, 0, CHUNK_SIZE);
+    this.boundAt = new Float64Array(buffer, 0, CHUNK_SIZE);
     this.lastSeen = new Float64Array(buffer, CHUNK_SIZE * 8, CHUNK_SIZE);
     this.high = new Uint32Array(buffer, CHUNK_SIZE * 16, CHUNK_SIZE);
     this.low = new Uint32Array(buffer, CHUNK_SIZE * 20, CHUNK_SIZE);
@@ -121,7 +121,7 @@ export class Slab {
     chunk.used++;
     if (index === this.#spare) this.#spare = -1;
     if (chunk.used === CHUNK_SIZE) this.#setRoom(index, false);
-    chunk.createdAt[at] = now;
+    chunk.boundAt[at] = now;
     chunk.lastSeen[at] = now;
     chunk.high[at] = key.high;
     chunk.low[at] = key.low;

@@ -64,7 +64,7 @@ export async function openAdmin(
   const address = given.address ?? ({ kind: 'tcp', host: '127.0.0.1', port: 0 } as const);
   const routes: AdminRoutes = {
     listeners: rig.listeners,
-    readiness: () => readiness(rig.routing, rig.listeners, ROUTING, HEALTH, false),
+    readiness: () => readiness(rig.readiness({ health: ROUTING, workers: HEALTH })),
     metrics: async () => ({
       contentType: 'text/plain; version=0.0.4; charset=utf-8',
       chunks: given.metrics?.() ?? ['edgeproxy_up', ' 1\n'],
@@ -117,7 +117,7 @@ function statusSources(rig: Rig): StatusSources {
     },
     admin: () => '127.0.0.1:1',
     uptimeMs: () => 1500,
-    readiness: () => readiness(routing, listeners, ROUTING, HEALTH, false),
+    readiness: () => readiness(rig.readiness({ health: ROUTING, workers: HEALTH })),
     workers: () => workersOf(rig),
     routing,
     ledger,

@@ -19,7 +19,7 @@ t.test('a handle that outlived its binding is refused', async (t) => {
   t.throws(() => bindings.backendOf(ref), stale);
   t.throws(() => bindings.acquire(ref), stale);
   t.throws(() => bindings.release(ref, 11), stale);
-  t.throws(() => bindings.move(ref, 'b'), stale);
+  t.throws(() => bindings.move(ref, 'b', 1), stale);
   t.throws(() => bindings.remove(ref), stale);
   t.throws(() => bindings.backendOf(0), stale, 'nor is "none" a binding');
 });
