@@ -4,7 +4,7 @@ import { makeEngine } from './make-engine.ts';
 
 /**
  * A process of its own that may open few descriptors, and does not know it, for the engine that its argument names: tells
- * its port, and every event.
+ * its port, and every event. A message names a connection, to be closed, or to be dialled for, at a port of loopback.
  */
 const engine = makeEngine(process.argv[2] as Engine, {
   connectTimeoutMs: 60_000,
@@ -18,5 +18,8 @@ const engine = makeEngine(process.argv[2] as Engine, {
 const bound = bindSocket();
 await engine.listen(bound.handle, 3);
 process.send?.({ type: 'port', port: bound.port });
-process.on('message', (conn: number) => engine.close(conn));
+process.on('message', ({ conn, dial }: { conn: number; dial?: number }) => {
+  if (dial === undefined) engine.close(conn);
+  else engine.connect(conn, { host: '127.0.0.1', port: dial });
+});
 process.on('disconnect', () => process.exit());

@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import type { DataPlaneEvent } from '../../../src/application/ports/data-plane.ts';
-import { client } from '../../conformance/data-plane-rig.ts';
+import { backend, client } from '../../conformance/data-plane-rig.ts';
 import { type Engine, onEachEngine, SKIPPED } from '../../fixtures/engines.ts';
 import { until } from '../../fixtures/until.ts';
 
@@ -21,6 +21,7 @@ interface Few {
   /** The next event of the engine. */
   next(): Promise<Told>;
   close(conn: number): void;
+  dial(conn: number, port: number): void;
 }
 
 async function start(t: Test, engine: Engine): Promise<Few> {
@@ -36,7 +37,13 @@ async function start(t: Test, engine: Engine): Promise<Few> {
   };
   const first = await next();
   if (first.type !== 'port') throw new Error('no port was told');
-  return { port: first.port, pid: child.pid!, next, close: (conn) => void child.send(conn) };
+  return {
+    port: first.port,
+    pid: child.pid!,
+    next,
+    close: (conn) => void child.send({ conn }),
+    dial: (conn, port) => void child.send({ conn, dial: port }),
+  };
 }
 
 /** Connects clients until one is refused; those that are held. */
@@ -93,6 +100,25 @@ onEachEngine(
     if (engine !== 'epoll') return;
     t.equal(descriptors(), before + 1, 'and there is one in reserve again');
     t.ok((await fill(t, few)).length > 0, 'of which the next client without one is told');
+  },
+  skip,
+);
+
+onEachEngine(
+  t,
+  'a dial without a descriptor is told as one that our own kernel refused, and may be made again',
+  async (t, engine) => {
+    const few = await start(t, engine);
+    const to = await backend(t);
+    await client(t, few.port);
+    const accepted = await few.next();
+    if (accepted.type !== 'accepted') throw new Error(`it was ${accepted.type}`);
+    t.equal(prlimit(few.pid, 1), 0, 'no descriptor can be opened any more');
+    few.dial(accepted.conn, to.port);
+    t.match(await few.next(), { type: 'connectFailed', conn: accepted.conn, code: 'EMFILE', here: true });
+    t.equal(prlimit(few.pid, DESCRIPTORS), 0, 'now they can');
+    few.dial(accepted.conn, to.port);
+    t.match(await few.next(), { type: 'connected', conn: accepted.conn });
   },
   skip,
 );
