@@ -157,10 +157,15 @@ for (const engine of ['stream', 'epoll'] as const) {
       await killAll();
       t.equal(proxy.log.filter(({ msg }) => msg === 'new code').length, 0, 'not before');
       t.equal((await proxy.post('/api/v1/workers/roll')).status, 200);
-      t.equal(proxy.log.filter(({ msg }) => msg === 'new code').length, 2);
+      const ofNewCode = (count: number) =>
+        until(
+          `${count} starts of the new code`,
+          () => proxy.log.filter(({ msg }) => msg === 'new code').length === count,
+        );
+      await ofNewCode(2);
       t.notMatch(await noted(), 'another release');
       await killAll();
-      t.equal(proxy.log.filter(({ msg }) => msg === 'new code').length, 4);
+      await ofNewCode(4);
     },
   );
 }

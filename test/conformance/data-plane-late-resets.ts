@@ -279,7 +279,8 @@ async function wholeFrom(
   t.equal(closed[bytesFrom(one)], bytes.length);
   // It may not have noticed the reset of a side to which there was nothing to send.
   t.match(closed.reason, ends ? new RegExp(`^(${one}_reset|finished)$`) : `${one}_reset`);
-  if (ends) t.equal(await peer.closed, '');
+  // What it still has to send may reach a socket that is gone, where it comes late to end.
+  if (ends) t.match(await peer.closed, /^(|ECONNRESET|EPIPE)$/);
   else t.match(await peer.resetAfterEnd(), RESET);
 }
 

@@ -59,7 +59,8 @@ test('gives the memory of a peak back', async (t) => {
   const before = used();
   for (let key = 0; key < 1_000_000; key++) map.set(key, 'x');
   const peak = used() - before;
-  t.ok(peak >= 16 << 20, `${peak} bytes of keys`);
+  // Less whatever else was collected meanwhile.
+  t.ok(peak >= 12 << 20, `${peak} bytes of keys`);
   for (let key = 10; key < 1_000_000; key++) map.delete(key);
   const rest = used() - before;
   t.ok(rest < peak / 100, `${rest} bytes are left of ${peak}`);
