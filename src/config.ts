@@ -43,6 +43,7 @@ export interface Config {
   readonly connectAttempts: number;
   readonly idleTimeoutMs: number;
   readonly halfCloseTimeoutMs: number;
+  readonly unackedTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
   readonly heartbeatTimeoutMs: number;
   readonly debug: boolean;
@@ -118,6 +119,15 @@ export const VARIABLES = {
     'a connection without a byte either way is closed; 0 = off',
   ),
   EDGEPROXY_HALF_CLOSE_TIMEOUT_SECS: seconds('60', 0, WEEK_SECS, 'one side is done and the other silent; 0 = off'),
+  // What TCP_USER_TIMEOUT is for, which the kernel holds against readers that only pause, too: since Linux 5.11 it also ends
+  // a peer that answers every probe of its closed window. 30 s outlast what networks mend by themselves, and the kernel's
+  // own patience (net.ipv4.tcp_retries2) is a quarter of an hour.
+  EDGEPROXY_UNACKED_TIMEOUT_SECS: seconds(
+    '30',
+    0,
+    WEEK_SECS,
+    'a peer that is sent to and answers nothing for so long has vanished; 0 = off',
+  ),
   EDGEPROXY_SHUTDOWN_TIMEOUT_SECS: seconds('30', 0, 86_400, 'how long a stop or a roll waits for open connections'),
   EDGEPROXY_HEARTBEAT_TIMEOUT_SECS: seconds(
     '5',
@@ -230,6 +240,7 @@ function toConfig(values: Values): Config {
     connectAttempts: values.EDGEPROXY_CONNECT_ATTEMPTS!,
     idleTimeoutMs: values.EDGEPROXY_IDLE_TIMEOUT_SECS!,
     halfCloseTimeoutMs: values.EDGEPROXY_HALF_CLOSE_TIMEOUT_SECS!,
+    unackedTimeoutMs: values.EDGEPROXY_UNACKED_TIMEOUT_SECS!,
     shutdownTimeoutMs: values.EDGEPROXY_SHUTDOWN_TIMEOUT_SECS!,
     heartbeatTimeoutMs: values.EDGEPROXY_HEARTBEAT_TIMEOUT_SECS!,
     debug: values.DEBUG!,

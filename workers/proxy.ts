@@ -53,12 +53,14 @@ const serve = new ServeConnections(
       connectTimeoutMs: config.connectTimeoutMs,
       idleTimeoutMs: config.idleTimeoutMs,
       halfCloseTimeoutMs: config.halfCloseTimeoutMs,
+      unackedTimeoutMs: config.unackedTimeoutMs,
       maxConnections: connectionBudget(descriptorLimit(), config.listeners.length),
       onEvents,
       onReopen: reopen,
     };
     const choice = chooseEngine(config.engine, loadAddon);
-    return choice.engine === 'epoll' ? new EpollDataPlane(options, choice.addon) : new StreamDataPlane(options);
+    if (choice.engine === 'epoll') return new EpollDataPlane(options, choice.addon);
+    return new StreamDataPlane(options, { lookAtWire: loadAddon().addon?.lookAtWire });
   },
 );
 

@@ -20,7 +20,13 @@ export type MakeEngine = (options: DataPlaneOptions) => DataPlane<Handle>;
 type Of<T extends DataPlaneEvent['type']> = Extract<DataPlaneEvent, { type: T }>;
 
 /** Timeouts that no test reaches by accident. */
-const DEFAULTS = { connectTimeoutMs: 60_000, idleTimeoutMs: 0, halfCloseTimeoutMs: 0, maxConnections: 1000 };
+const DEFAULTS = {
+  connectTimeoutMs: 60_000,
+  idleTimeoutMs: 0,
+  halfCloseTimeoutMs: 0,
+  unackedTimeoutMs: 0,
+  maxConnections: 1000,
+};
 
 /** The number by which every rig's first listener is known. */
 export const LISTENER = 7;
@@ -210,12 +216,27 @@ export class Peer {
 
   /** Keeps what comes. Nothing is read before. */
   read(): this {
-    this.socket.on('data', (chunk: Buffer) => {
-      this.chunks.push(chunk);
-      this.length += chunk.length;
-    });
+    this.socket.on('data', (chunk: Buffer) => this.#keep(chunk));
     this.socket.resume();
     return this;
+  }
+
+  /** Keeps one piece, of what size it comes in; or finds that there is none any more. */
+  async readPiece(): Promise<void> {
+    const one = new Promise<void>((resolve) => {
+      this.socket.once('data', (chunk: Buffer) => {
+        this.socket.pause();
+        this.#keep(chunk);
+        resolve();
+      });
+    });
+    this.socket.resume();
+    await Promise.race([one, this.ended, this.closed]);
+  }
+
+  #keep(chunk: Buffer): void {
+    this.chunks.push(chunk);
+    this.length += chunk.length;
   }
 
   /** All that came, when it is at least `length` bytes. */

@@ -14,12 +14,14 @@ import { headEndsSuite } from './data-plane-head-ends.ts';
 import { lateResetsSuite } from './data-plane-late-resets.ts';
 import { backend, bind, client, LISTENER, type MakeEngine, pair, Rig } from './data-plane-rig.ts';
 import { shareSuite } from './data-plane-share.ts';
+import { slowReadersSuite } from './data-plane-slow-readers.ts';
+import { vanishSuite } from './data-plane-vanish.ts';
 
 /**
  * What DataPlane promises, for any engine. It speaks to the engine only through the port; every rig also holds the order
- * of all events against the port's words (see `Rig`).
+ * of all events against the port's words (see `Rig`). `blind`: why it cannot ask the kernel what peers acknowledge.
  */
-export function dataPlaneConformance(t: Test, make: MakeEngine): void {
+export function dataPlaneConformance(t: Test, make: MakeEngine, blind: string | false = false): void {
   t.test('accepting', async (t) => acceptingSuite(t, make));
   t.test('its share of the clients', async (t) => shareSuite(t, make));
   t.test('dialling', async (t) => dialSuite(t, make));
@@ -32,6 +34,8 @@ export function dataPlaneConformance(t: Test, make: MakeEngine): void {
   t.test('a contended backend', async (t) => contendedSuite(t, make));
   t.test('late resets', async (t) => lateResetsSuite(t, make));
   t.test('what is checked once a second', async (t) => checksSuite(t, make));
+  t.test('slow readers', async (t) => slowReadersSuite(t, make, blind));
+  t.test('peers that vanish', async (t) => vanishSuite(t, make, blind));
   t.test('descriptors', async (t) => descriptorsSuite(t, make));
 }
 

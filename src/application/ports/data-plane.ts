@@ -6,7 +6,8 @@
  *
  * Engines may differ in speed and memory, and otherwise only in this: `epoll` holds 2^20 connections at most, whatever
  * `maxConnections` says, and begins TCP keepalive a second after a connection opened; `stream` closes its listening
- * sockets and asks for them again (`onReopen`) where `epoll` pauses them.
+ * sockets and asks for them again (`onReopen`) where `epoll` pauses them, and can ask the kernel what peers acknowledge
+ * only where the native code is built (see `unackedTimeoutMs`, `idleTimeoutMs`).
  *
  * What a side finished stays finished: when it fails after its end, what it sent goes on to the other side, with the end,
  * and what that one sends is dropped. The connection is over when the other side ends too, or is reset some seconds after
@@ -91,10 +92,22 @@ export type DataPlaneEvent =
 export interface DataPlaneOptions {
   /** Per dial, in ms, > 0. Started by `connect`, stopped by the backend's answer. */
   readonly connectTimeoutMs: number;
-  /** In ms; 0 = off. Started when bytes may flow, started again by every byte either way. Checked once a second. */
+  /**
+   * In ms; 0 = off. Started when bytes may flow, started again by every byte that comes from a peer and every byte that a
+   * peer acknowledges: a slow reader with megabytes in the kernel's buffer is not idle. One that reads nothing is, though
+   * its kernel answers, and so is one whose only sign of life is keepalive. Checked once a second.
+   */
   readonly idleTimeoutMs: number;
-  /** In ms; 0 = off. Started when one side sent its end, started again by every byte of the other. Checked once a second. */
+  /**
+   * In ms; 0 = off. Started when one side sent its end, started again by the same as the idle time. Checked once a second.
+   */
   readonly halfCloseTimeoutMs: number;
+  /**
+   * In ms; 0 = off. Started when a peer owes an acknowledgement of bytes or of an end, started again by anything that comes
+   * from it, stopped when it acknowledged everything. Then it has vanished: `client_reset` or `backend_reset`. Checked for
+   * each connection every sixth of the shortest of these three timers, from once a second to once in ten.
+   */
+  readonly unackedTimeoutMs: number;
   /** Client connections held at most, > 0; further ones are refused. Two descriptors each. */
   readonly maxConnections: number;
   /**

@@ -10,6 +10,7 @@ const engine = makeEngine(process.argv[2] as Engine, {
   connectTimeoutMs: 60_000,
   idleTimeoutMs: 0,
   halfCloseTimeoutMs: 0,
+  unackedTimeoutMs: 0,
   maxConnections: 1_000_000,
   onEvents: (events) => {
     for (const event of events) process.send?.(event);

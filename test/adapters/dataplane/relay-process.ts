@@ -26,6 +26,7 @@ const engine = makeEngine(engineName, {
   connectTimeoutMs: 60_000,
   idleTimeoutMs: 0,
   halfCloseTimeoutMs: 0,
+  unackedTimeoutMs: 0,
   maxConnections: 100,
   onEvents: (events) => {
     for (const event of events) {

@@ -32,6 +32,7 @@ const engine = makeEngine(name as Engine, {
   connectTimeoutMs: 60_000,
   idleTimeoutMs: 0,
   halfCloseTimeoutMs: 0,
+  unackedTimeoutMs: 0,
   maxConnections: 10,
   onEvents: (events) => {
     for (const event of events) onEvent(event);

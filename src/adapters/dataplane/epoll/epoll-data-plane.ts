@@ -25,8 +25,14 @@ export class EpollDataPlane implements DataPlane<ListeningHandle> {
   readonly #native: NativeEngine;
 
   constructor(options: DataPlaneOptions, addon: Addon) {
-    const { connectTimeoutMs, idleTimeoutMs, halfCloseTimeoutMs, maxConnections, onEvents } = options;
-    const native = new addon.Engine(connectTimeoutMs, idleTimeoutMs, halfCloseTimeoutMs, maxConnections);
+    const { connectTimeoutMs, idleTimeoutMs, halfCloseTimeoutMs, unackedTimeoutMs, maxConnections, onEvents } = options;
+    const native = new addon.Engine(
+      connectTimeoutMs,
+      idleTimeoutMs,
+      halfCloseTimeoutMs,
+      unackedTimeoutMs,
+      maxConnections,
+    );
     const records = new EventRecords((conn, isAnswer) => native.head(conn, isAnswer));
     native.deliver = (count, buffer) => {
       const events = records.read(count, buffer);

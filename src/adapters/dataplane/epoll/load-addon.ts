@@ -27,10 +27,17 @@ export interface Addon {
     connectTimeoutMs: number,
     idleTimeoutMs: number,
     halfCloseTimeoutMs: number,
+    unackedTimeoutMs: number,
     maxConnections: number,
   ) => NativeEngine;
   /** The kernel kills this process when its parent ends; a parent that is gone already is not noticed. See native/process.h. */
   readonly dieWithParent: () => void;
+  /**
+   * Fills `out` with what the kernel knows of the bytes that a TCP socket was given: how many its peer acknowledged, ms
+   * since anything came from there, whether all is acknowledged, and whether the peer owes an answer (1 or 0). `false`: it
+   * does not tell. For the stream engine, whose sockets are Node's.
+   */
+  readonly lookAtWire: (fd: number, out: Float64Array) => boolean;
 }
 
 export type LoadedAddon =
@@ -55,6 +62,6 @@ export function loadAddon(build: AddonBuild = 'Release'): LoadedAddon {
 }
 
 function isAddon(value: unknown): value is Addon {
-  const { Engine, dieWithParent } = (value ?? {}) as Partial<Addon>;
-  return typeof Engine === 'function' && typeof dieWithParent === 'function';
+  const { Engine, dieWithParent, lookAtWire } = (value ?? {}) as Partial<Addon>;
+  return [Engine, dieWithParent, lookAtWire].every((part) => typeof part === 'function');
 }

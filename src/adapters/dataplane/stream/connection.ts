@@ -15,12 +15,15 @@ import { isEndpoint } from './endpoint.ts';
 import { isGone } from './node-internals.ts';
 import type { ReadBuffers } from './read-buffers.ts';
 import { type ClientSource, Side, type SideOwner } from './side.ts';
+import type { LookAtWire } from './wire-watch.ts';
 
 /** What a connection needs of the engine that holds it. */
 export interface ConnectionOwner {
   readonly options: DataPlaneOptions;
   readonly buffers: ReadBuffers;
   readonly events: Events;
+  /** `undefined`: nobody can ask the kernel. */
+  readonly lookAtWire: LookAtWire | undefined;
   /** All descriptors of the connection are closed. */
   ended(conn: Conn): void;
 }
@@ -46,9 +49,9 @@ export class Connection implements SideOwner {
   #state: State = 'waiting';
   #reason: CloseReason = 'finished';
   #dial: Dial | null = null;
-  /** When bytes moved last, to the second, and how many had moved then. */
+  /** When bytes moved last, to the second, and how much had moved then. */
   #activeAt = 0;
-  #activeBytes = 0;
+  #activity = 0;
   /** Until bytes flow; `null` as well: the listener has no head. */
   #head: ClientHead | null;
   /** Bytes of the head that the backend is not to get. */
@@ -119,35 +122,33 @@ export class Connection implements SideOwner {
     this.#resetBoth();
   }
 
-  /** Once a second, by the engine. */
-  check(now: number): void {
+  /** Once a second, by the engine. `lookIsDue`: at what peers acknowledged, which is done in any case before it is closed. */
+  check(now: number, lookIsDue: boolean): void {
     const client = this.#client;
     const backend = this.#backend;
     // It is not read, so there is no event of its reset.
     if ((this.#state === 'waiting' || this.#state === 'dialling') && isGone(client.socket)) this.#fail(client);
     if (this.#state !== 'open' || backend === null) return;
-    const bytes = client.bytes + backend.bytes;
-    if (bytes !== this.#activeBytes) {
-      this.#activeBytes = bytes;
-      this.#activeAt = now;
-      return;
+    const sides = [client, backend];
+    const activity = sides.reduce((sum, { bytes, drains }) => sum + bytes + drains, 0);
+    const moved = activity !== this.#activity;
+    this.#activity = activity;
+    if (moved) this.#activeAt = now;
+    else for (const side of sides) this.#checkSilent(side);
+    if (lookIsDue || this.#overdue(now) !== null) {
+      const vanished = this.#lookAtWire(now, sides);
+      if (vanished !== undefined) {
+        if (!this.sideLost(vanished)) this.#fail(vanished);
+        return;
+      }
     }
-    client.rest();
-    backend.rest();
     const { options } = this.#owner;
-    const { idleTimeoutMs, halfCloseTimeoutMs } = options;
-    const silent = now - this.#activeAt;
     if (this.#delivery !== null) {
-      if (this.#delivery.isOver(silent, options)) this.#fail(this.#delivery.lost);
+      if (!moved && this.#delivery.isOver(now - this.#activeAt, options)) this.#fail(this.#delivery.lost);
       return;
     }
-    // A side that is not being read gets no event of a reset.
-    for (const side of [client, backend]) if ((side.paused || side.ended) && isGone(side.socket)) side.probe();
-    if (halfCloseTimeoutMs > 0 && silent >= halfCloseTimeoutMs && (client.ended || backend.ended)) {
-      this.#expire('half_close_timeout');
-    } else if (idleTimeoutMs > 0 && silent >= idleTimeoutMs) {
-      this.#expire('idle_timeout');
-    }
+    const reason = this.#overdue(now);
+    if (reason !== null) this.#expire(reason);
   }
 
   sideRead(_side: Side, bytes: Buffer): number {
@@ -155,7 +156,7 @@ export class Connection implements SideOwner {
     return this.#head?.add(bytes) ?? 0;
   }
 
-  sideLost(side: Side, error: Error): boolean {
+  sideLost(side: Side, error?: Error): boolean {
     const other = side === this.#client ? this.#backend : this.#client;
     if (this.#state !== 'open' || other === null || !Delivery.canFollow(side, error)) return false;
     if (this.#delivery !== null) return this.#delivery.lost === side;
@@ -178,7 +179,7 @@ export class Connection implements SideOwner {
     this.#activeAt = performance.now();
     const other = side === this.#client ? this.#backend : this.#client;
     // When both are done, closing says the end as well, and spares a shutdown.
-    if (other?.ended !== true || other.socket.writableLength > 0) other?.socket.end();
+    if (other?.ended !== true || other.socket.writableLength > 0) other?.end();
     else if (!this.#contended || side === this.#client) other.socket.destroy();
     else
       this.#endBoth(
@@ -217,6 +218,32 @@ export class Connection implements SideOwner {
     client.start(backend, head?.rest(this.#skip));
     // Its end came with the head, when there was nobody to pass it on to.
     if (client.ended) this.sideEnded(client);
+  }
+
+  #checkSilent(side: Side): void {
+    side.rest();
+    // One that is not being read gets no event of a reset.
+    if (this.#delivery === null && (side.paused || side.ended) && isGone(side.socket)) side.probe();
+  }
+
+  /** Bytes that were handed to the kernel long ago may be moving still. Returns a side whose peer is gone. */
+  #lookAtWire(now: number, sides: readonly Side[]): Side | undefined {
+    const { lookAtWire, options } = this.#owner;
+    if (lookAtWire === undefined) return undefined;
+    return sides.find((side) => {
+      if (side.lost) return false;
+      const alive = side.lookAtWire(now, lookAtWire, options.unackedTimeoutMs);
+      this.#activeAt = Math.max(this.#activeAt, side.acknowledgedAt);
+      return !alive;
+    });
+  }
+
+  #overdue(now: number): CloseReason | null {
+    const { idleTimeoutMs, halfCloseTimeoutMs } = this.#owner.options;
+    const silent = now - this.#activeAt;
+    const halfClosed = this.#client.ended || this.#backend?.ended === true;
+    if (halfCloseTimeoutMs > 0 && silent >= halfCloseTimeoutMs && halfClosed) return 'half_close_timeout';
+    return idleTimeoutMs > 0 && silent >= idleTimeoutMs ? 'idle_timeout' : null;
   }
 
   #close(reason: CloseReason): void {

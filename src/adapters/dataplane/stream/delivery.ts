@@ -26,7 +26,7 @@ export class Delivery {
   }
 
   /** Whether a side that failed had its peer's end before: Linux tells EPIPE of it then, and ECONNRESET otherwise. */
-  static canFollow(failed: Side, error: Error): boolean {
+  static canFollow(failed: Side, error?: Error): boolean {
     return failed.ended || (process.platform === 'linux' && codeOf(error) === 'EPIPE');
   }
 

@@ -83,6 +83,12 @@ export function readInto(socket: net.Socket, buffer: Uint8Array): boolean {
   return true;
 }
 
+/** -1: there is none, or Node does not tell. */
+export function descriptorOf(socket: net.Socket): number {
+  const { fd } = (handleOf(socket) ?? {}) as { fd?: unknown };
+  return typeof fd === 'number' ? fd : -1;
+}
+
 /**
  * Asks `keep` of every write that fails, before the socket is destroyed for it, with what it has not read. `true`: it stays
  * open, and nothing more is to be written.

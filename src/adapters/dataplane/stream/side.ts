@@ -1,7 +1,8 @@
 // Runs in: worker
 import net from 'node:net';
-import { makeSocket, readInto, surviveWrites, type TcpHandle } from './node-internals.ts';
+import { descriptorOf, makeSocket, readInto, surviveWrites, type TcpHandle } from './node-internals.ts';
 import { BULK_READ, type ReadBuffers } from './read-buffers.ts';
+import { type LookAtWire, WireWatch } from './wire-watch.ts';
 
 /** An accepted connection: as Node's handle, or as a socket that has not been read. */
 export type ClientSource = net.Socket | TcpHandle;
@@ -57,6 +58,9 @@ export class Side {
   paused = false;
   /** What is read goes nowhere: bytes of it in this turn of the loop. `null`: it goes to the other side. */
   #discarded: number | null = null;
+  /** How often the other side's kernel took what had waited for it. */
+  drains = 0;
+  readonly #wire = new WireWatch();
   readonly #owner: SideOwner;
   readonly #buffers: ReadBuffers;
   #buffer: Buffer;
@@ -161,6 +165,22 @@ export class Side {
     }
   }
 
+  /** Everything that was written is followed by an end. */
+  end(): void {
+    this.#wire.sent();
+    this.socket.end();
+  }
+
+  /** Asks the kernel what became of what was sent. `false`: the peer owes an answer for `timeoutMs` (0: for any time). */
+  lookAtWire(now: number, look: LookAtWire, timeoutMs: number): boolean {
+    return this.#wire.look(now, descriptorOf(this.socket), look, timeoutMs);
+  }
+
+  /** When the peer acknowledged something last, at the latest, as far as `lookAtWire` saw it. */
+  get acknowledgedAt(): number {
+    return this.#wire.movedAt;
+  }
+
   /** Nothing came for a while: gives up a buffer of its own that is not in use. */
   rest(): void {
     const { shared } = this.#buffers;
@@ -202,6 +222,7 @@ export class Side {
   unpause(): void {
     if (!this.paused) return;
     this.paused = false;
+    this.drains++;
     this.socket.resume();
   }
 
@@ -236,6 +257,7 @@ export class Side {
     // Whoever sends it would not come to read otherwise.
     if (other.lost) return true;
     this.bytes += chunk.length;
+    other.#wire.sent();
     this.paused = !other.socket.write(chunk);
     return !this.paused;
   }

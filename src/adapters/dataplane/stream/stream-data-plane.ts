@@ -17,6 +17,7 @@ import { EventBatch } from './event-batch.ts';
 import { adoptConnections, type ListeningHandle, presetAccepted, type TcpHandle } from './node-internals.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import { type ClientSource, KEEPALIVE_SECONDS, Side } from './side.ts';
+import { type LookAtWire, lookPeriod } from './wire-watch.ts';
 
 export type { ListeningHandle };
 
@@ -32,6 +33,9 @@ const CHECK_MS = 1000;
  */
 const SETTLE_TURNS = 3;
 
+/** What checks may take of one turn of the loop, in ms: closing a connection takes some 50 us. */
+const SHARE_OF_TURN_MS = 2;
+
 /** Connection numbers start again after this one: the largest that is a small integer everywhere. */
 const LAST_CONN = 2 ** 30 - 1;
 
@@ -44,6 +48,11 @@ interface Origin {
 export interface StreamTuning {
   /** Take connections from the listening handle before Node builds its socket, where Node lets us. Default: true. */
   readonly adopt?: boolean;
+  /**
+   * Asks the kernel what peers acknowledged, which Node does not. Without it a peer that vanishes while it is sent to is
+   * found when the kernel gives up, and a slow reader counts as silent between two writes that the kernel takes.
+   */
+  readonly lookAtWire?: LookAtWire | undefined;
 }
 
 /** The data plane on `node:net`: the reference engine, for every platform. */
@@ -51,6 +60,8 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
   readonly options: DataPlaneOptions;
   readonly buffers = new ReadBuffers();
   readonly events: EventBatch;
+  readonly lookAtWire: LookAtWire | undefined;
+  readonly #lookPeriod: number;
   readonly #adopt: boolean;
   readonly #connections = new NumberMap<Connection>();
   readonly #servers = new Set<net.Server>();
@@ -59,10 +70,13 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
   #known = 0;
   #lastConn = 0;
   #checks: NodeJS.Timeout | undefined;
+  #checkCount = 0;
 
   constructor(options: DataPlaneOptions, tuning: StreamTuning = {}) {
     this.options = options;
     this.#adopt = tuning.adopt ?? true;
+    this.lookAtWire = tuning.lookAtWire;
+    this.#lookPeriod = lookPeriod([options.idleTimeoutMs, options.halfCloseTimeoutMs, options.unackedTimeoutMs]);
     this.events = new EventBatch(options.onEvents);
     this.#gate = new AcceptGate(
       () => this.#closeServers(),
@@ -89,7 +103,7 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
 
   stopAccepting(): void {
     this.#closeServers();
-    for (const [, connection] of this.#connections.entries()) connection.announce();
+    for (const conn of this.#connections.keys()) this.#connections.get(conn)?.announce();
     // Last: it counts those that are announced.
     this.#gate.stop();
   }
@@ -207,7 +221,7 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
     const told = () => this.#gate.accepted(++this.#known);
     const source = head === undefined ? null : { conn, listener, address, options: head, told };
     this.#connections.set(conn, new Connection(conn, this, client, source));
-    this.#checks ??= setInterval(() => this.#check(), CHECK_MS).unref();
+    this.#checks ??= setTimeout(() => this.#check(), CHECK_MS).unref();
     if (source !== null) return;
     this.events.push({ type: 'accepted', conn, listener, address });
     told();
@@ -215,11 +229,25 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
 
   #check(): void {
     if (this.#connections.size === 0) {
-      clearInterval(this.#checks);
       this.#checks = undefined;
       return;
     }
+    this.#checkCount++;
+    this.#checkFrom(this.#connections.keys(), 0);
+  }
+
+  /** Checks some, and goes on in the next turn of the loop. */
+  #checkFrom(conns: Float64Array, start: number): void {
     const now = performance.now();
-    for (const [, connection] of this.#connections.entries()) connection.check(now);
+    for (let at = start; at < conns.length; at++) {
+      const conn = conns[at]!;
+      // Each check looks at another share.
+      const lookIsDue = (conn + this.#checkCount) % this.#lookPeriod === 0;
+      this.#connections.get(conn)?.check(now, lookIsDue);
+      if (performance.now() - now < SHARE_OF_TURN_MS) continue;
+      setImmediate(() => this.#checkFrom(conns, at + 1));
+      return;
+    }
+    this.#checks = setTimeout(() => this.#check(), CHECK_MS).unref();
   }
 }

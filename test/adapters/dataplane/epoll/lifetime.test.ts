@@ -13,7 +13,13 @@ import { type Addon, loadAddon } from '../../../../src/adapters/dataplane/epoll/
 import { bind } from '../../../conformance/data-plane-rig.ts';
 
 const { addon, reason } = loadAddon(process.env.EDGEPROXY_TEST_ADDON === 'Debug' ? 'Debug' : 'Release');
-const OPTIONS = { connectTimeoutMs: 60_000, idleTimeoutMs: 0, halfCloseTimeoutMs: 0, maxConnections: 100 };
+const OPTIONS = {
+  connectTimeoutMs: 60_000,
+  idleTimeoutMs: 0,
+  halfCloseTimeoutMs: 0,
+  unackedTimeoutMs: 0,
+  maxConnections: 100,
+};
 const THREAD = fileURLToPath(new URL('./serving-thread.ts', import.meta.url));
 
 if (addon === null) t.pass('skipped', { skip: reason });
@@ -114,7 +120,7 @@ function lifetimeTests(addon: Addon): void {
   t.test('a process with an engine that does nothing ends by itself', async (t) => {
     const script = `
       import { loadAddon } from ${JSON.stringify(import.meta.resolve('../../../../src/adapters/dataplane/epoll/load-addon.ts'))};
-      const engine = new (loadAddon().addon.Engine)(1000, 0, 0, 10);
+      const engine = new (loadAddon().addon.Engine)(1000, 0, 0, 0, 10);
       engine.stopAccepting();
     `;
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' });
@@ -122,12 +128,14 @@ function lifetimeTests(addon: Addon): void {
   });
 
   t.test('calls that are none are refused', async (t) => {
-    const engine = new addon.Engine(1000, 0, 0, 10);
+    const engine = new addon.Engine(1000, 0, 0, 0, 10);
     const { listen, size } = engine;
     t.throws(() => listen.call({}, 0, 0, 0, 0), TypeError);
     t.throws(() => size.call(Object.create(engine)), TypeError);
     t.throws(() => engine.listen(-1, 0, 0, 0), { code: 'EBADF' });
     t.throws(() => Reflect.construct(addon.Engine, ['1']), TypeError);
+    t.throws(() => addon.lookAtWire(0, new Float64Array(3)), TypeError);
+    t.equal(addon.lookAtWire(-1, new Float64Array(4)), false);
     engine.close(-1);
     engine.connect(Number.NaN, '127.0.0.1', 1, 0, false);
     engine.readHead(3);

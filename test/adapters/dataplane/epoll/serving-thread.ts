@@ -11,6 +11,7 @@ const engine = new EpollDataPlane(
     connectTimeoutMs: 60_000,
     idleTimeoutMs: 0,
     halfCloseTimeoutMs: 0,
+    unackedTimeoutMs: 0,
     maxConnections: 100,
     onEvents: (events) => parentPort?.postMessage(events.length),
   },

@@ -7,6 +7,7 @@
 #include "loop.h"
 #include "process.h"
 #include "sockets.h"
+#include "wire.h"
 
 #define NS_PER_MS 1e6
 
@@ -225,15 +226,17 @@ static int start(engine *e, napi_env env, napi_value self) {
   return 0;
 }
 
-/* new Engine(connectTimeoutMs, idleTimeoutMs, halfCloseTimeoutMs, maxConnections) */
+#define NUMBERS 5
+
+/* new Engine(connectTimeoutMs, idleTimeoutMs, halfCloseTimeoutMs, unackedTimeoutMs, maxConnections) */
 static napi_value construct(napi_env env, napi_callback_info info) {
-  napi_value arguments[4], self;
-  size_t count = 4;
-  double numbers[4] = {0};
+  napi_value arguments[NUMBERS], self;
+  size_t count = NUMBERS;
+  double numbers[NUMBERS] = {0};
   if (napi_get_cb_info(env, info, &count, arguments, &self, NULL) != napi_ok) return NULL;
-  for (size_t i = 0; i < 4; i++) {
+  for (size_t i = 0; i < NUMBERS; i++) {
     if (i < count && napi_get_value_double(env, arguments[i], &numbers[i]) == napi_ok) continue;
-    napi_throw_type_error(env, NULL, "an engine takes four numbers");
+    napi_throw_type_error(env, NULL, "an engine takes five numbers");
     return NULL;
   }
   engine *e = calloc(1, sizeof *e);
@@ -242,7 +245,8 @@ static napi_value construct(napi_env env, napi_callback_info info) {
     e->connect_timeout = to_ns(numbers[0]);
     e->idle_timeout = to_ns(numbers[1]);
     e->half_close_timeout = to_ns(numbers[2]);
-    e->max_connections = numbers[3] >= MAX_CONNECTIONS ? MAX_CONNECTIONS : (uint32_t)numbers[3];
+    e->unacked_timeout = to_ns(numbers[3]);
+    e->max_connections = numbers[4] >= MAX_CONNECTIONS ? MAX_CONNECTIONS : (uint32_t)numbers[4];
     e->ephemeral = ephemeral_ports();
     error = start(e, env, self);
   }
@@ -253,6 +257,34 @@ static napi_value construct(napi_env env, napi_callback_info info) {
     destroy(e);
   throw_errno(env, "the engine cannot start", error);
   return NULL;
+}
+
+/* lookAtWire(fd, out: Float64Array(4)): what `struct wire` holds. false: the kernel does not tell. For the engine that
+ * has its sockets from Node. */
+static napi_value look_at_wire(napi_env env, napi_callback_info info) {
+  napi_value arguments[2], told = NULL;
+  size_t count = 2, length = 0;
+  int32_t fd = -1;
+  napi_typedarray_type type;
+  void *data = NULL;
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count < 2 ||
+      napi_get_value_int32(env, arguments[0], &fd) != napi_ok ||
+      napi_get_typedarray_info(env, arguments[1], &type, &length, &data, NULL, NULL) != napi_ok ||
+      type != napi_float64_array || length < 4) {
+    napi_throw_type_error(env, NULL, "takes a descriptor and a Float64Array of four");
+    return NULL;
+  }
+  struct wire wire;
+  bool known = wire_look(fd, &wire);
+  if (known) {
+    double *out = data;
+    out[0] = (double)wire.acked;
+    out[1] = wire.silent_ms;
+    out[2] = wire.settled;
+    out[3] = wire.unanswered;
+  }
+  napi_get_boolean(env, known, &told);
+  return told;
 }
 
 NAPI_MODULE_INIT() {
@@ -268,10 +300,12 @@ NAPI_MODULE_INIT() {
       {"settle", NULL, method_settle, NULL, NULL, NULL, napi_default_method, NULL},
       {"size", NULL, method_size, NULL, NULL, NULL, napi_default_method, NULL},
   };
-  napi_value class;
+  napi_value class, function;
   if (napi_define_class(env, "Engine", NAPI_AUTO_LENGTH, construct, NULL, sizeof methods / sizeof *methods, methods,
                         &class) != napi_ok ||
-      napi_set_named_property(env, exports, "Engine", class) != napi_ok || !process_add_to(env, exports))
+      napi_set_named_property(env, exports, "Engine", class) != napi_ok ||
+      napi_create_function(env, "lookAtWire", NAPI_AUTO_LENGTH, look_at_wire, NULL, &function) != napi_ok ||
+      napi_set_named_property(env, exports, "lookAtWire", function) != napi_ok || !process_add_to(env, exports))
     return NULL;
   return exports;
 }

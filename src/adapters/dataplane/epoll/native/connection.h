@@ -50,6 +50,12 @@ struct side {
   bool no_delay;
   /* Something was sent to it. */
   bool written;
+  /* Not all that was sent to it is known to be acknowledged. */
+  bool unsettled;
+  /* Bytes that its peer had acknowledged, as far as the kernel was asked. */
+  uint64_t acked;
+  /* Since when its peer has been owing an answer, in ns; 0: it does not. */
+  uint64_t unanswered_at;
 };
 
 /* One client and its backend, from `accepted` to `closed`. */

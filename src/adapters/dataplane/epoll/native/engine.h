@@ -14,6 +14,7 @@
 #include "listener.h"
 #include "sockets.h"
 #include "table.h"
+#include "timers.h"
 
 /*
  * One engine: an epoll instance of its own, nested in the loop of the thread that made it. Everything runs on that
@@ -25,10 +26,11 @@ typedef struct engine {
   /* ns of the monotonic clock, taken once for every batch of sockets that are ready, and at every command. */
   uint64_t now;
 
-  /* In ns; 0 of the latter two: off. */
+  /* In ns; 0 of the latter three: off. */
   uint64_t connect_timeout;
   uint64_t idle_timeout;
   uint64_t half_close_timeout;
+  uint64_t unacked_timeout;
   uint32_t max_connections;
   struct port_range ephemeral;
   /* Connections beyond which clients are left to other processes; 0: none are. */
@@ -40,8 +42,7 @@ typedef struct engine {
   struct listeners listeners;
   struct dial_queue dials;
   struct heads heads;
-  /* Where the once-a-second look for connections without keepalive times goes on. */
-  uint32_t keepalive_from;
+  struct scan scan;
 
   /* Lives and dies with `epoll_fd`. */
   uv_poll_t *poll;

@@ -18,6 +18,9 @@
 /* Turns that `settle` takes at most: more are ready only while bytes flow, which nobody waits for. */
 #define SETTLE_TURNS 16
 
+/* For each kind of work, in ns: a turn may bring several. */
+#define SHARE_OF_TURN 2000000ull
+
 #define SCAN_MS 1000
 /* Clients are left to other processes for twice as long at most. */
 #define PATIENCE_MS 50
@@ -101,8 +104,14 @@ static void on_head_timer(uv_timer_t *handle) {
 static void on_scan_timer(uv_timer_t *handle) {
   engine *e = handle->data;
   e->now = uv_hrtime();
-  scan(e);
-  if (e->table.size == 0 && e->listeners.paused == 0) uv_timer_stop(&e->scan_timer);
+  if (!scan(e))
+    uv_timer_start(&e->scan_timer, on_scan_timer, 0, 0);
+  else if (e->table.size > 0 || e->listeners.paused > 0)
+    uv_timer_start(&e->scan_timer, on_scan_timer, SCAN_MS, 0);
+}
+
+bool loop_is_late(const engine *e) {
+  return uv_hrtime() - e->now >= SHARE_OF_TURN;
 }
 
 void loop_init(engine *e, uv_loop_t *loop) {
@@ -202,7 +211,7 @@ void loop_want_delivery_within(engine *e, uint64_t ms) {
 
 void loop_want_scan(engine *e) {
   if (e->closing || uv_is_active((uv_handle_t *)&e->scan_timer)) return;
-  uv_timer_start(&e->scan_timer, on_scan_timer, SCAN_MS, SCAN_MS);
+  uv_timer_start(&e->scan_timer, on_scan_timer, SCAN_MS, 0);
 }
 
 /* In whole ms, never too few. */

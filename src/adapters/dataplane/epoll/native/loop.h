@@ -17,6 +17,9 @@ static inline uint64_t listener_tag(uint32_t index) {
   return LISTENER_TAG | index;
 }
 
+/* What runs in this turn has had its share of it: the rest goes on in the next. */
+bool loop_is_late(const struct engine *e);
+
 /* Prepares the engine to run in a libuv loop. */
 void loop_init(struct engine *e, struct uv_loop_s *loop);
 /* Nests an epoll instance in the loop, unless there is one. Returns 0, or the errno. */

@@ -57,6 +57,7 @@ static ssize_t send_some(struct side *to, const char *data, uint32_t length, boo
   while (n < 0 && errno == EINTR);
   if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
   to->written = true;
+  to->unsettled = true;
   return n;
 }
 
@@ -110,6 +111,7 @@ static enum outcome end(engine *e, connection *c, int from) {
   }
   /* Fails only on a socket that was reset, which epoll tells. */
   (void)shutdown(c->sides[!from].fd, SHUT_WR);
+  c->sides[!from].unsettled = true;
   return WAITS;
 }
 
@@ -203,4 +205,8 @@ void relay_check(engine *e, connection *c) {
       connection_failed(e, c, i);
     return;
   }
+}
+
+void relay_vanished(engine *e, connection *c, int side) {
+  (void)failed(e, c, side, ETIMEDOUT);
 }

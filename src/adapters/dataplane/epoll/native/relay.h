@@ -13,4 +13,7 @@ void relay_ready(struct engine *e, connection *c, int side, uint32_t events);
  * all that the failed one had finished, and had time to read it and to end by itself. */
 void relay_check(struct engine *e, connection *c);
 
+/* The peer of a side was sent to and answers nothing any more. It may be over when this returns. */
+void relay_vanished(struct engine *e, connection *c, int side);
+
 #endif
