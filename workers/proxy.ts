@@ -127,8 +127,8 @@ function drain(): void {
     leave();
     return;
   }
-  setTimeout(() => {
-    const reset = serve.cutAll();
+  setTimeout(async () => {
+    const reset = await serve.cutAll();
     log.warn({ reset }, 'drain deadline: connections reset');
     tell({ edgeproxy: 'reset', connections: reset });
   }, config.shutdownTimeoutMs);

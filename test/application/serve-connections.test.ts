@@ -8,6 +8,7 @@ import type {
   PickRequest,
   UnservedReport,
 } from '../../src/application/ports/backend-picker.ts';
+import type { Clock } from '../../src/application/ports/clock.ts';
 import { ServeConnections, type ServeOptions } from '../../src/application/serve-connections.ts';
 import { Rig } from './rig.ts';
 import { accepted, closed, connected, failed, ScriptedDataPlane } from './scripted-data-plane.ts';
@@ -59,12 +60,12 @@ class HoldingPicker implements BackendPicker {
 
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-function worker(rig: Rig, connectAttempts = 3, later?: ServeOptions['later']) {
+function worker(rig: Rig, connectAttempts = 3, later?: ServeOptions['later'], clock: Clock = rig.clock) {
   const picker = new HoldingPicker(rig);
   let idle = 0;
   let engine: ScriptedDataPlane | undefined;
   const serve = new ServeConnections(
-    { picker, clock: rig.clock, connectAttempts, onIdle: () => idle++, ...(later === undefined ? {} : { later }) },
+    { picker, clock, connectAttempts, onIdle: () => idle++, ...(later === undefined ? {} : { later }) },
     (onEvents) => {
       engine = new ScriptedDataPlane(onEvents);
       return engine;
@@ -233,6 +234,30 @@ t.test('the number of a connection that is over serves the next one, and answers
   t.equal(rig.ledger.total, 0);
 });
 
+t.test('the drain deadline leaves turns to others while it cuts', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  // Time passes with each look at the clock.
+  let now = 0;
+  const { serve, engine } = worker(rig, 3, undefined, { now: () => now++ });
+  const conns = Array.from({ length: 20 }, (_, i) => i + 1);
+  engine.emit(...conns.map((conn) => accepted(conn)));
+  const cut = serve.cutAll();
+  const wanted = () => conns.filter((conn) => engine.wish(conn) === 'close').length;
+  const first = wanted();
+  t.ok(first > 0 && first < 10, `${first} at once`);
+  // It ends in between by itself.
+  engine.emit(closed(20, 'client_reset'));
+  const seen = new Set<number>();
+  for (let turn = 0; turn < 20; turn++) {
+    seen.add(wanted());
+    await settled();
+  }
+  t.ok(seen.size > 3, `${[...seen]} by and by`);
+  t.equal(await cut, 19);
+  t.equal(wanted(), 19);
+});
+
 t.test('at the drain deadline every connection is cut, in whatever state', async (t) => {
   const rig = new Rig();
   await rig.serve([{ id: 'a' }]);
@@ -241,7 +266,7 @@ t.test('at the drain deadline every connection is cut, in whatever state', async
   await picker.answer();
   engine.emit(connected(1));
   engine.emit(accepted(3));
-  t.equal(serve.cutAll(), 3);
+  t.equal(await serve.cutAll(), 3);
   t.same(
     [1, 2, 3].map((conn) => engine.wish(conn)),
     ['close', 'close', 'close'],
@@ -286,7 +311,7 @@ t.test('whatever happens, every client ends in exactly one report and no slot is
             engine.emit(accepted(clients, `10.0.0.${clients % 5}`));
           } else if (what === 'answer') await picker.answer();
           else if (what === 'lose') picker.lost = nth % 4 === 0;
-          else if (what === 'cut') nth === 0 && serve.cutAll();
+          else if (what === 'cut') nth === 0 && (await serve.cutAll());
           else if (conn === undefined) continue;
           else if (what === 'end') end(conn, 'client_reset');
           else if (wish === 'reject') end(conn, 'rejected');

@@ -38,6 +38,8 @@ export const LISTENER = 7;
 export class Rig {
   readonly engine: DataPlane<Handle>;
   readonly events: DataPlaneEvent[] = [];
+  /** Events of the largest batch so far. */
+  largestBatch = 0;
   readonly #broken: string[] = [];
   readonly #life = new Map<Conn, 'waiting' | 'dialling' | 'connected'>();
   readonly #waiting = new Set<() => void>();
@@ -135,6 +137,7 @@ export class Rig {
     if (this.#hadBatch) this.#wrong('two batches in one turn of the loop');
     if (events.length === 0) this.#wrong('an empty batch');
     this.#hadBatch = true;
+    this.largestBatch = Math.max(this.largestBatch, events.length);
     // Asked for before anything that this batch causes, so it runs before the next turn's batch.
     setImmediate(() => {
       this.#hadBatch = false;

@@ -3,6 +3,7 @@ import { parseAddress } from '../../src/ip-address.ts';
 import { bytesSuite } from './data-plane-bytes.ts';
 import { checksSuite } from './data-plane-checks.ts';
 import { contendedSuite } from './data-plane-contended.ts';
+import { crowdSuite } from './data-plane-crowd.ts';
 import { descriptorsSuite } from './data-plane-descriptors.ts';
 import { dialSuite } from './data-plane-dial.ts';
 import { duplicate } from './data-plane-duplicate.ts';
@@ -36,6 +37,7 @@ export function dataPlaneConformance(t: Test, make: MakeEngine, blind: string | 
   t.test('what is checked once a second', async (t) => checksSuite(t, make));
   t.test('slow readers', async (t) => slowReadersSuite(t, make, blind));
   t.test('peers that vanish', async (t) => vanishSuite(t, make, blind));
+  t.test('many at once', async (t) => crowdSuite(t, make));
   t.test('descriptors', async (t) => descriptorsSuite(t, make));
 }
 

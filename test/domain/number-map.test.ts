@@ -32,6 +32,8 @@ test('does what a Map does', async () => {
         }
         if (map.size !== model.size || map.get(key) !== model.get(key) || map.has(key) !== model.has(key)) return false;
       }
+      const keys = [...map.keys()].sort((a, b) => a - b);
+      if (JSON.stringify(keys) !== JSON.stringify([...model.keys()].sort((a, b) => a - b))) return false;
       return JSON.stringify(sorted(map.entries())) === JSON.stringify(sorted(model));
     }),
   );

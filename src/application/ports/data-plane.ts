@@ -111,10 +111,11 @@ export interface DataPlaneOptions {
   /** Client connections held at most, > 0; further ones are refused. Two descriptors each. */
   readonly maxConnections: number;
   /**
-   * Receives every event, in the order in which things happened, as one batch per loop turn at most; never called
-   * re-entrantly from a method of the engine. A turn with an event that a client waits for, `accepted`, `head`,
-   * `connectFailed`, `settled` or `closed` of a contended connection, delivers at its end; the others come along, or within 5 ms. Event objects, their bytes and the array
-   * are the receiver's.
+   * Receives every event, in the order in which things happened, as one batch per loop turn at most, of 256 events at most,
+   * so that others have their turn when thousands end at once; never called re-entrantly from a method of the engine. A turn
+   * with an event that a client waits for, `accepted`, `head`, `connectFailed`, `settled` or `closed` of a contended
+   * connection, delivers at its end; the others come along, or within 5 ms. Event objects, their bytes and the array are the
+   * receiver's.
    */
   readonly onEvents: (events: readonly DataPlaneEvent[]) => void;
   /**

@@ -71,6 +71,7 @@ async function subject(t: Test): Promise<Subject> {
       onEvents: () => {},
     },
     buffers,
+    timeouts: { do: (act) => act() },
     lookAtWire: undefined,
     events: {
       push: (event) => {

@@ -31,3 +31,22 @@ t.test('what waited its time makes one batch with what its turn brings', async (
   await nextTurn();
   t.same(batches, [[connected, accepted]]);
 });
+
+t.test('thousands of events take turns, in order, each followed by what is to be done after it', async (t) => {
+  const log: (number | string)[] = [];
+  const batch = new EventBatch((events) => {
+    log.push(...events.map((event) => (event.type === 'connected' ? event.conn : 0)), 'told');
+  });
+  const numbers = Array.from({ length: 600 }, (_, i) => i + 1);
+  for (const conn of numbers) {
+    if (conn === 300) batch.pushFirst({ ...connected, conn }, () => log.push('then'));
+    else batch.push({ ...connected, conn });
+  }
+  await nextTurn();
+  t.same(log, [...numbers.slice(0, 256), 'told']);
+  await nextTurn();
+  t.same(log.slice(257), [...numbers.slice(256, 512), 'told', 'then']);
+  t.equal(batch.afterwards, 0);
+  await nextTurn();
+  t.same(log.slice(515), [...numbers.slice(512), 'told']);
+});

@@ -15,6 +15,8 @@ import { isEndpoint } from './endpoint.ts';
 import { isGone } from './node-internals.ts';
 import type { ReadBuffers } from './read-buffers.ts';
 import { type ClientSource, Side, type SideOwner } from './side.ts';
+import { Silence } from './silence.ts';
+import type { TurnShare } from './turn-share.ts';
 import type { LookAtWire } from './wire-watch.ts';
 
 /** What a connection needs of the engine that holds it. */
@@ -22,6 +24,8 @@ export interface ConnectionOwner {
   readonly options: DataPlaneOptions;
   readonly buffers: ReadBuffers;
   readonly events: Events;
+  /** For timers that have come due. */
+  readonly timeouts: Pick<TurnShare, 'do'>;
   /** `undefined`: nobody can ask the kernel. */
   readonly lookAtWire: LookAtWire | undefined;
   /** All descriptors of the connection are closed. */
@@ -49,9 +53,8 @@ export class Connection implements SideOwner {
   #state: State = 'waiting';
   #reason: CloseReason = 'finished';
   #dial: Dial | null = null;
-  /** When bytes moved last, to the second, and how much had moved then. */
-  #activeAt = 0;
-  #activity = 0;
+  /** While bytes may flow. */
+  #silence: Silence | null = null;
   /** Until bytes flow; `null` as well: the listener has no head. */
   #head: ClientHead | null;
   /** Bytes of the head that the backend is not to get. */
@@ -99,7 +102,8 @@ export class Connection implements SideOwner {
     this.#state = 'dialling';
     const backend = new Side(this, this.#owner.buffers, null);
     this.#backend = backend;
-    const dial = new Dial(backend, to, this.#owner.options.connectTimeoutMs, () => this.#connected(backend, dial));
+    const { options, timeouts } = this.#owner;
+    const dial = new Dial(backend, to, options.connectTimeoutMs, timeouts, () => this.#connected(backend, dial));
     this.#dial = dial;
   }
 
@@ -128,26 +132,24 @@ export class Connection implements SideOwner {
     const backend = this.#backend;
     // It is not read, so there is no event of its reset.
     if ((this.#state === 'waiting' || this.#state === 'dialling') && isGone(client.socket)) this.#fail(client);
-    if (this.#state !== 'open' || backend === null) return;
+    const silence = this.#silence;
+    if (this.#state !== 'open' || backend === null || silence === null) return;
+    const { options, lookAtWire } = this.#owner;
     const sides = [client, backend];
-    const activity = sides.reduce((sum, { bytes, drains }) => sum + bytes + drains, 0);
-    const moved = activity !== this.#activity;
-    this.#activity = activity;
-    if (moved) this.#activeAt = now;
-    else for (const side of sides) this.#checkSilent(side);
-    if (lookIsDue || this.#overdue(now) !== null) {
-      const vanished = this.#lookAtWire(now, sides);
+    const moved = silence.isBroken(now, sides);
+    if (!moved) for (const side of sides) this.#checkSilent(side);
+    if (lookAtWire !== undefined && (lookIsDue || silence.overdue(now, sides, options) !== null)) {
+      const vanished = silence.lookAtWire(now, sides, lookAtWire, options.unackedTimeoutMs);
       if (vanished !== undefined) {
         if (!this.sideLost(vanished)) this.#fail(vanished);
         return;
       }
     }
-    const { options } = this.#owner;
     if (this.#delivery !== null) {
-      if (!moved && this.#delivery.isOver(now - this.#activeAt, options)) this.#fail(this.#delivery.lost);
+      if (!moved && this.#delivery.isOver(silence.lasted(now), options)) this.#fail(this.#delivery.lost);
       return;
     }
-    const reason = this.#overdue(now);
+    const reason = silence.overdue(now, sides, options);
     if (reason !== null) this.#expire(reason);
   }
 
@@ -176,7 +178,7 @@ export class Connection implements SideOwner {
       return;
     }
     // The silence that the half-close timer measures starts here.
-    this.#activeAt = performance.now();
+    this.#silence?.restart(performance.now());
     const other = side === this.#client ? this.#backend : this.#client;
     // When both are done, closing says the end as well, and spares a shutdown.
     if (other?.ended !== true || other.socket.writableLength > 0) other?.end();
@@ -208,8 +210,9 @@ export class Connection implements SideOwner {
     if (this.#state !== 'dialling') return;
     dial.stop();
     this.#state = 'open';
-    this.#activeAt = performance.now();
-    this.#owner.events.push({ type: 'connected', conn: this.#conn, rttMs: this.#activeAt - dial.startedAt });
+    const now = performance.now();
+    this.#silence = new Silence(now);
+    this.#owner.events.push({ type: 'connected', conn: this.#conn, rttMs: now - dial.startedAt });
     const client = this.#client;
     const head = this.#head;
     head?.stop();
@@ -224,26 +227,6 @@ export class Connection implements SideOwner {
     side.rest();
     // One that is not being read gets no event of a reset.
     if (this.#delivery === null && (side.paused || side.ended) && isGone(side.socket)) side.probe();
-  }
-
-  /** Bytes that were handed to the kernel long ago may be moving still. Returns a side whose peer is gone. */
-  #lookAtWire(now: number, sides: readonly Side[]): Side | undefined {
-    const { lookAtWire, options } = this.#owner;
-    if (lookAtWire === undefined) return undefined;
-    return sides.find((side) => {
-      if (side.lost) return false;
-      const alive = side.lookAtWire(now, lookAtWire, options.unackedTimeoutMs);
-      this.#activeAt = Math.max(this.#activeAt, side.acknowledgedAt);
-      return !alive;
-    });
-  }
-
-  #overdue(now: number): CloseReason | null {
-    const { idleTimeoutMs, halfCloseTimeoutMs } = this.#owner.options;
-    const silent = now - this.#activeAt;
-    const halfClosed = this.#client.ended || this.#backend?.ended === true;
-    if (halfCloseTimeoutMs > 0 && silent >= halfCloseTimeoutMs && halfClosed) return 'half_close_timeout';
-    return idleTimeoutMs > 0 && silent >= idleTimeoutMs ? 'idle_timeout' : null;
   }
 
   #close(reason: CloseReason): void {
@@ -263,19 +246,11 @@ export class Connection implements SideOwner {
     return side === this.#client ? 'client_reset' : 'backend_reset';
   }
 
-  /**
-   * Closes both sides: an end to a peer that got all there was, whose data may still be on its way in the kernel; a reset
-   * to one for which bytes are left, which must not take what it has for the whole.
-   */
   #expire(reason: CloseReason): void {
     this.#close(reason);
-    const expire = (side: Side | null) => {
-      if (side !== null && side.socket.writableLength > 0) side.reset();
-      else side?.socket.destroy();
-    };
     this.#endBoth(
-      () => expire(this.#backend),
-      () => expire(this.#client),
+      () => this.#backend?.expire(),
+      () => this.#client.expire(),
     );
   }
 

@@ -2,20 +2,32 @@
 import type net from 'node:net';
 import type { Endpoint } from '../../../application/ports/data-plane.ts';
 import type { Side } from './side.ts';
+import type { TurnShare } from './turn-share.ts';
 
 /** One attempt to reach a backend, until it is connected or its socket is closed. */
 export class Dial {
   readonly startedAt = performance.now();
   readonly #timer: NodeJS.Timeout;
   #error = '';
+  #stopped = false;
   #refusedHere = false;
 
-  constructor(backend: Side, { host, port }: Endpoint, timeoutMs: number, connected: () => void) {
+  /** `timeouts`: what has come due takes its turn there, for thousands may run out of time together. */
+  constructor(
+    backend: Side,
+    { host, port }: Endpoint,
+    timeoutMs: number,
+    timeouts: Pick<TurnShare, 'do'>,
+    connected: () => void,
+  ) {
     const { socket } = backend;
-    this.#timer = setTimeout(() => {
+    const timedOut = () => {
+      // It ended while it waited for its turn.
+      if (this.#stopped) return;
       this.fail('ETIMEDOUT');
       socket.destroy();
-    }, timeoutMs);
+    };
+    this.#timer = setTimeout(() => timeouts.do(timedOut), timeoutMs);
     socket.once('connect', () => {
       if (!isOwnPeer(socket)) {
         connected();
@@ -49,6 +61,7 @@ export class Dial {
 
   /** It is decided. */
   stop(): void {
+    this.#stopped = true;
     clearTimeout(this.#timer);
   }
 }

@@ -5,6 +5,9 @@ import type { DataPlaneEvent } from '../../../application/ports/data-plane.ts';
 const WAIT_MS = 5;
 const WAIT_EVENTS = 256;
 
+/** Events of one call, and of one turn: the receiver takes some us for each. */
+const MOST_EVENTS = 256;
+
 /** A client waits for what these lead to. */
 const URGENT: ReadonlySet<DataPlaneEvent['type']> = new Set(['accepted', 'head', 'connectFailed', 'settled']);
 
@@ -14,24 +17,23 @@ const URGENT: ReadonlySet<DataPlaneEvent['type']> = new Set(['accepted', 'head',
  */
 export class EventBatch {
   readonly #deliver: (events: readonly DataPlaneEvent[]) => void;
-  #events: DataPlaneEvent[] = [];
-  #afterwards: (() => void)[] = [];
+  readonly #events: DataPlaneEvent[] = [];
+  readonly #afterwards = new Map<DataPlaneEvent, () => void>();
   #timer: NodeJS.Timeout | undefined;
   #immediate = false;
   readonly #flush = () => {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#immediate = false;
-    const events = this.#events;
+    // Before the call: what it causes belongs to a later batch, also if it throws.
+    const events = this.#events.splice(0, MOST_EVENTS);
     if (events.length === 0) return;
-    // Before the call: what it causes belongs to the next batch, also if it throws.
-    this.#events = [];
-    const afterwards = this.#afterwards;
-    this.#afterwards = [];
     try {
       this.#deliver(events);
     } finally {
-      for (const act of afterwards) act();
+      if (this.#afterwards.size > 0) for (const event of events) this.#actAfter(event);
+      // The next turn's.
+      if (this.#events.length > 0) this.#flushThisTurn();
     }
   };
   /** By the timer too: a turn begins with its timers, and what it brings afterwards would be a second batch. */
@@ -53,14 +55,20 @@ export class EventBatch {
 
   /** Somebody waits for what this event leads to: it is delivered this turn, and `then` runs right after. */
   pushFirst(event: DataPlaneEvent, then: () => void): void {
-    this.#afterwards.push(then);
+    this.#afterwards.set(event, then);
     this.#events.push(event);
     this.#flushThisTurn();
   }
 
-  /** How much is to be done after the next delivery. */
+  #actAfter(event: DataPlaneEvent): void {
+    const act = this.#afterwards.get(event);
+    this.#afterwards.delete(event);
+    act?.();
+  }
+
+  /** How much is to be done after deliveries. */
   get afterwards(): number {
-    return this.#afterwards.length;
+    return this.#afterwards.size;
   }
 
   /** Whether an event that was pushed is still to be delivered. */

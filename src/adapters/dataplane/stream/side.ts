@@ -149,6 +149,15 @@ export class Side {
     setImmediate(look);
   }
 
+  /**
+   * Closes it: an end to a peer that got all there was, whose data may still be on its way in the kernel; a reset to one for
+   * which bytes are left, which must not take what it has for the whole.
+   */
+  expire(): void {
+    if (this.socket.writableLength > 0) this.reset();
+    else this.socket.destroy();
+  }
+
   /** RST to the peer, as far as it has not been sent one. */
   reset(): void {
     const { socket } = this;

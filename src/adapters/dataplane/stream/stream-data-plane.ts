@@ -17,6 +17,7 @@ import { EventBatch } from './event-batch.ts';
 import { adoptConnections, type ListeningHandle, presetAccepted, type TcpHandle } from './node-internals.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import { type ClientSource, KEEPALIVE_SECONDS, Side } from './side.ts';
+import { SHARE_OF_TURN_MS, TurnShare } from './turn-share.ts';
 import { type LookAtWire, lookPeriod } from './wire-watch.ts';
 
 export type { ListeningHandle };
@@ -32,9 +33,6 @@ const CHECK_MS = 1000;
  * Node tells of at the end of that turn.
  */
 const SETTLE_TURNS = 3;
-
-/** What checks may take of one turn of the loop, in ms: closing a connection takes some 50 us. */
-const SHARE_OF_TURN_MS = 2;
 
 /** Connection numbers start again after this one: the largest that is a small integer everywhere. */
 const LAST_CONN = 2 ** 30 - 1;
@@ -61,6 +59,7 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
   readonly buffers = new ReadBuffers();
   readonly events: EventBatch;
   readonly lookAtWire: LookAtWire | undefined;
+  readonly timeouts = new TurnShare();
   readonly #lookPeriod: number;
   readonly #adopt: boolean;
   readonly #connections = new NumberMap<Connection>();

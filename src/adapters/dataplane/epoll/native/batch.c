@@ -25,8 +25,12 @@ void batch_free(struct batch *batch) {
   memset(batch, 0, sizeof *batch);
 }
 
-void batch_clear(struct batch *batch) {
-  batch->count = 0;
+void batch_forget(struct batch *batch, uint32_t count) {
+  batch->told += count;
+  batch->first += count;
+  batch->count -= count;
+  if (batch->count > 0) return;
+  batch->first = 0;
   if (batch->capacity <= KEPT_CAPACITY) return;
   free(batch->records);
   batch->records = NULL;
@@ -41,16 +45,21 @@ bool batch_part_later(struct batch *batch, int fd, bool reset) {
     batch->partings = partings;
     batch->parting_capacity = capacity;
   }
-  batch->partings[batch->parting_count++] = (struct parting){.fd = fd, .reset = reset};
+  batch->partings[batch->parting_count++] = (struct parting){
+      .fd = fd,
+      .reset = reset,
+      .record = batch->told + batch->count + 1,
+  };
   return true;
 }
 
-void batch_part(struct batch *batch, uint32_t count) {
-  for (uint32_t i = 0; i < count; i++) {
-    if (batch->partings[i].reset)
-      close_with_reset(batch->partings[i].fd);
+void batch_part(struct batch *batch, uint64_t told) {
+  uint32_t count = 0;
+  for (; count < batch->parting_count && batch->partings[count].record <= told; count++) {
+    if (batch->partings[count].reset)
+      close_with_reset(batch->partings[count].fd);
     else
-      close(batch->partings[i].fd);
+      close(batch->partings[count].fd);
   }
   batch->parting_count -= count;
   if (count > 0) memmove(batch->partings, batch->partings + count, batch->parting_count * sizeof *batch->partings);
@@ -61,23 +70,31 @@ void batch_part(struct batch *batch, uint32_t count) {
 #define WAIT_MS 5
 #define WAIT_RECORDS 256
 
-/* The next record, zeroed. A connection adds five to one batch at most, so connections bound the batch. */
+static void make_room(struct batch *batch) {
+  if (batch->first + batch->count < batch->capacity) return;
+  if (batch->first > batch->count) {
+    memmove(batch->records, batch->records + batch->first, batch->count * sizeof *batch->records);
+    batch->first = 0;
+    return;
+  }
+  uint32_t capacity = batch->capacity == 0 ? KEPT_CAPACITY : batch->capacity * 2;
+  struct record *records = realloc(batch->records, capacity * sizeof *records);
+  /* An event that is lost is a slot that is never given back. */
+  if (records == NULL)
+    napi_fatal_error("edgeproxy", NAPI_AUTO_LENGTH, "out of memory for events of connections", NAPI_AUTO_LENGTH);
+  batch->records = records;
+  batch->capacity = capacity;
+}
+
+/* The next record, zeroed. A connection adds five at most until they are delivered, so connections bound the batch. */
 static struct record *push(engine *e, enum record_type type, bool can_wait) {
   struct batch *batch = &e->batch;
-  if (batch->count == batch->capacity) {
-    uint32_t capacity = batch->capacity == 0 ? KEPT_CAPACITY : batch->capacity * 2;
-    struct record *records = realloc(batch->records, capacity * sizeof *records);
-    /* An event that is lost is a slot that is never given back. */
-    if (records == NULL)
-      napi_fatal_error("edgeproxy", NAPI_AUTO_LENGTH, "out of memory for events of connections", NAPI_AUTO_LENGTH);
-    batch->records = records;
-    batch->capacity = capacity;
-  }
+  make_room(batch);
   if (!can_wait || batch->count >= WAIT_RECORDS)
     loop_want_delivery(e);
   else if (batch->count == 0)
     loop_want_delivery_within(e, WAIT_MS);
-  struct record *record = &batch->records[batch->count++];
+  struct record *record = &batch->records[batch->first + batch->count++];
   memset(record, 0, sizeof *record);
   record->type = type;
   return record;

@@ -54,13 +54,18 @@ _Static_assert(sizeof(struct record) == 64, "event-records.ts reads records of 6
 struct parting {
   int fd;
   bool reset;
+  /* How many records are told before it, and with it. */
+  uint64_t record;
 };
 
-/* What happened since the last delivery. */
+/* What happened and was not delivered yet: `records[first .. first + count)`. */
 struct batch {
   struct record *records;
+  uint32_t first;
   uint32_t count;
   uint32_t capacity;
+  /* Records that were delivered, ever. */
+  uint64_t told;
   /* In the order of their records. */
   struct parting *partings;
   uint32_t parting_count;
@@ -68,12 +73,12 @@ struct batch {
 };
 
 void batch_free(struct batch *batch);
-/* After a delivery: forgets the events, and memory that only an unusual batch needed. */
-void batch_clear(struct batch *batch);
-/* Closes `fd` only after the next delivery. false: out of memory. */
+/* The first `count` events are delivered: forgets them, and memory that only an unusual batch needed. */
+void batch_forget(struct batch *batch, uint32_t count);
+/* Closes `fd` only when the next record has been delivered. false: out of memory. */
 bool batch_part_later(struct batch *batch, int fd, bool reset);
-/* Closes the first `count` of those. */
-void batch_part(struct batch *batch, uint32_t count);
+/* Closes those whose record was among the first `told` ever. */
+void batch_part(struct batch *batch, uint64_t told);
 
 void tell_accepted(struct engine *e, const struct connection *c, int32_t listener, const struct sockaddr_storage *peer,
                    bool with_head);

@@ -5,24 +5,18 @@
 #include "engine.h"
 #include "loop.h"
 
-#define MIN_RECORDS 1024
+/* Events of one call, and of one turn: JavaScript takes some us for each. */
+#define MAX_RECORDS 256
 
-/* An ArrayBuffer that holds the batch. false: there is none; an exception is pending. */
+/* An ArrayBuffer for the events. false: there is none; an exception is pending. */
 static bool make_records(engine *e) {
-  uint32_t wanted = e->batch.count;
-  /* A buffer that only an unusual batch needed is given up with the next usual one. */
-  bool oversized = e->records_capacity > 4 * MIN_RECORDS && wanted < e->records_capacity / 4;
-  if (e->records != NULL && wanted <= e->records_capacity && !oversized) return true;
-  uint32_t capacity = MIN_RECORDS;
-  while (capacity < wanted) capacity *= 2;
   napi_value buffer;
   void *data;
-  if (napi_create_arraybuffer(e->env, (size_t)capacity * sizeof(struct record), &data, &buffer) != napi_ok) return false;
-  if (e->records != NULL) napi_delete_reference(e->env, e->records);
-  e->records = NULL;
-  if (napi_create_reference(e->env, buffer, 1, &e->records) != napi_ok) return false;
+  if (e->records != NULL) return true;
+  if (napi_create_arraybuffer(e->env, MAX_RECORDS * sizeof(struct record), &data, &buffer) != napi_ok ||
+      napi_create_reference(e->env, buffer, 1, &e->records) != napi_ok)
+    return false;
   e->records_data = data;
-  e->records_capacity = capacity;
   return true;
 }
 
@@ -38,11 +32,13 @@ void deliver(engine *e) {
   napi_handle_scope scope;
   if (e->closing || e->batch.count == 0 || napi_open_handle_scope(env, &scope) != napi_ok) return;
   if (!make_records(e)) napi_fatal_error("edgeproxy", NAPI_AUTO_LENGTH, "no memory for events", NAPI_AUTO_LENGTH);
-  memcpy(e->records_data, e->batch.records, (size_t)e->batch.count * sizeof(struct record));
-  uint32_t count = e->batch.count;
-  uint32_t partings = e->batch.parting_count;
-  /* Before the call: what it causes belongs to the next batch. */
-  batch_clear(&e->batch);
+  struct batch *batch = &e->batch;
+  uint32_t count = batch->count < MAX_RECORDS ? batch->count : MAX_RECORDS;
+  memcpy(e->records_data, batch->records + batch->first, count * sizeof(struct record));
+  /* Before the call: what it causes belongs to a later batch. */
+  batch_forget(batch, count);
+  uint64_t told = batch->told;
+  if (batch->count > 0) loop_want_delivery(e);
 
   napi_value self, function, arguments[2], result;
   if (napi_get_reference_value(env, e->self, &self) == napi_ok && self != NULL &&
@@ -52,6 +48,6 @@ void deliver(engine *e) {
     napi_make_callback(env, e->async_context, self, function, 2, arguments, &result);
   report_exception(env);
   napi_close_handle_scope(env, scope);
-  batch_part(&e->batch, partings);
+  batch_part(batch, told);
   if (!e->closing) loop_update_activity(e);
 }

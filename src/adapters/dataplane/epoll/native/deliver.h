@@ -3,7 +3,8 @@
 
 struct engine;
 
-/* Hands everything that happened to JavaScript, in one call of `deliver(count, records)` of the engine's object. */
+/* Hands what happened to JavaScript, in one call of `deliver(count, records)` of the engine's object; the rest of it in
+ * the next turn. */
 void deliver(struct engine *e);
 
 #endif

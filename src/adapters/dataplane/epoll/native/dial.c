@@ -127,7 +127,7 @@ void dials_expire(engine *e) {
   while (e->dials.first != 0) {
     connection *c = table_find(&e->table, e->dials.first);
     uint64_t deadline = c->dialled_at + e->connect_timeout;
-    if (deadline > e->now) {
+    if (deadline > e->now || loop_is_late(e)) {
       loop_want_dial_timer(e, deadline);
       return;
     }

@@ -43,6 +43,11 @@ typedef struct engine {
   struct dial_queue dials;
   struct heads heads;
   struct scan scan;
+  /* Answers to `settle` that are owed, and how many more turns they may wait for sockets that are ready. */
+  uint32_t settles;
+  uint32_t settle_turns;
+  /* Counts the times that sockets which were ready were served. */
+  uint32_t turn;
 
   /* Lives and dies with `epoll_fd`. */
   uv_poll_t *poll;
@@ -65,10 +70,9 @@ typedef struct engine {
   bool self_is_strong;
   /* JavaScript can still reach this engine. */
   bool wrapped;
-  /* What the records of a batch are copied to, of `records_capacity` records. */
+  /* What records are copied to. */
   napi_ref records;
   uint8_t *records_data;
-  uint32_t records_capacity;
 } engine;
 
 /* libuv has let go of the engine. */

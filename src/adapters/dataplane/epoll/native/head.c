@@ -199,7 +199,7 @@ void heads_expire(engine *e) {
     next = queue->next;
     struct head *head;
     struct head *following;
-    for (head = queue->first; head != NULL && head->deadline <= e->now; head = following) {
+    for (head = queue->first; head != NULL && head->deadline <= e->now && !loop_is_late(e); head = following) {
       following = head->next;
       dequeue(e, head);
       if (head->awaited) tell(e, head->client);

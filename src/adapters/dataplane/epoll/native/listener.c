@@ -229,7 +229,10 @@ static void accept_batch(engine *e, struct listener *listener, int batch, bool p
 }
 
 void listener_accept(engine *e, uint32_t index) {
-  if (index < e->listeners.count) accept_batch(e, &e->listeners.list[index], ACCEPT_BATCH, true);
+  if (index >= e->listeners.count || e->listeners.list[index].turn == e->turn) return;
+  /* Level-triggered, it is ready again in the same turn. */
+  e->listeners.list[index].turn = e->turn;
+  accept_batch(e, &e->listeners.list[index], ACCEPT_BATCH, true);
 }
 
 static bool has_clients(const struct listener *listener) {

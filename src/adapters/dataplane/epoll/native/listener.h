@@ -15,6 +15,8 @@ struct listener {
   struct head_queue *heads;
   /* The kernel cannot give more descriptors or memory: looked at again once a second. */
   bool paused;
+  /* The engine's turn in which it was served last. */
+  uint32_t turn;
   /* How often in a row clients waited when it was looked at, while they were left to others. */
   uint8_t waited;
 };

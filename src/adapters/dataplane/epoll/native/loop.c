@@ -12,11 +12,12 @@
 #include "relay.h"
 #include "timers.h"
 
-/* Sockets that are served in one turn of the loop; the rest is ready in the next. */
-#define READY_PER_TURN 512
+/* Sockets whose events are fetched at once, between two looks at the clock. What was not fetched is ready in the next
+ * turn, edges too. */
+#define READY_AT_ONCE 32
 
-/* Turns that `settle` takes at most: more are ready only while bytes flow, which nobody waits for. */
-#define SETTLE_TURNS 16
+/* Turns that `settle` takes at most: so many are ready only while bytes flow, which nobody waits for. */
+#define SETTLE_TURNS 64
 
 /* For each kind of work, in ns: a turn may bring several. */
 #define SHARE_OF_TURN 2000000ull
@@ -44,13 +45,18 @@ static void dispatch(engine *e, const struct epoll_event *event) {
     dial_ready(e, c, event->events);
 }
 
-/* Returns how many sockets were ready. */
-static int serve_ready(engine *e) {
-  struct epoll_event ready[READY_PER_TURN];
-  int count = epoll_wait(e->epoll_fd, ready, READY_PER_TURN, 0);
-  e->now = uv_hrtime();
-  for (int i = 0; i < count; i++) dispatch(e, &ready[i]);
-  return count;
+/* false: there may be more. */
+static bool serve_ready(engine *e) {
+  struct epoll_event ready[READY_AT_ONCE];
+  uint64_t start = uv_hrtime();
+  e->turn++;
+  do {
+    int count = e->epoll_fd < 0 ? 0 : epoll_wait(e->epoll_fd, ready, READY_AT_ONCE, 0);
+    e->now = uv_hrtime();
+    for (int i = 0; i < count; i++) dispatch(e, &ready[i]);
+    if (count < READY_AT_ONCE) return true;
+  } while (e->now - start < SHARE_OF_TURN);
+  return false;
 }
 
 static void on_poll(uv_poll_t *handle, int status, int events) {
@@ -59,10 +65,20 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
   (void)serve_ready(handle->data);
 }
 
+/* Serves what is ready before it tells, as long as that takes. */
+static void settle_on(engine *e) {
+  if (e->settles == 0) return;
+  if (!serve_ready(e) && e->settle_turns-- > 0) {
+    loop_want_delivery(e);
+    return;
+  }
+  for (; e->settles > 0; e->settles--) tell_settled(e);
+}
+
 void settle(engine *e) {
-  for (int turn = 0; e->epoll_fd >= 0 && turn < SETTLE_TURNS; turn++)
-    if (serve_ready(e) < READY_PER_TURN) break;
-  tell_settled(e);
+  e->settles++;
+  e->settle_turns = SETTLE_TURNS;
+  settle_on(e);
 }
 
 /* Runs after the poll phase, when every socket that was ready has been served, so a turn makes one batch. */
@@ -71,6 +87,7 @@ static void on_check(uv_check_t *handle) {
   uv_check_stop(&e->check);
   uv_idle_stop(&e->idle);
   uv_timer_stop(&e->delivery_timer);
+  settle_on(e);
   deliver(e);
 }
 
@@ -180,7 +197,7 @@ void loop_close(engine *e) {
     connection *c = table_at(&e->table, i);
     if (c != NULL) connection_reset(e, c, REASON_DRAINED);
   }
-  batch_part(&e->batch, e->batch.parting_count);
+  batch_part(&e->batch, UINT64_MAX);
   shut(e);
   listeners_release(e);
   uv_close((uv_handle_t *)&e->check, on_closed);
@@ -235,7 +252,7 @@ void loop_want_head_timer(engine *e, uint64_t deadline) {
 }
 
 void loop_update_activity(engine *e) {
-  bool active = e->listeners.count > 0 || e->table.size > 0 || e->batch.count > 0;
+  bool active = e->listeners.count > 0 || e->table.size > 0 || e->batch.count > 0 || e->settles > 0;
   if (!active) {
     shut(e);
     listeners_release(e);
