@@ -9,7 +9,6 @@ import { checkGeoip, describeGeoip } from './check-geoip.ts';
 import { checkHost, describeHost } from './check-host.ts';
 import { type Block, count, remark, show } from './output.ts';
 import type { Environment } from './settings.ts';
-import { fold } from './table.ts';
 
 export function addCheck(program: Command): void {
   const command = program
@@ -30,8 +29,8 @@ proxy, the addresses that it has are no failure: it is told by its routing
 database, on Linux, to its own user and root. Those of any other process are,
 and who has them is said.
 
-Variables and their defaults:
-${describeVariables()}
+"edgeproxy help configuration" has every variable, its default and what it may
+hold.
 
 Example:
   EDGEPROXY_REGION=eu edgeproxy check`,
@@ -122,15 +121,4 @@ function variablesTable(env: Environment, variables: readonly EffectiveVariable[
 function withPlainError<T extends { readonly error: EdgeError | null }>(report: T) {
   const { error } = report;
   return { ...report, error: error === null ? null : { code: error.code, message: error.message } };
-}
-
-function describeVariables(): string {
-  return Object.entries(VARIABLES)
-    .map(
-      ([name, { default: byDefault, meaning }]) =>
-        `  ${name}=${byDefault}\n${fold(meaning, 72)
-          .map((line) => `      ${line}`)
-          .join('\n')}`,
-    )
-    .join('\n');
 }

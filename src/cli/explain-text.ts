@@ -108,8 +108,8 @@ const PICK_TEXT: Readonly<Record<PickReason, string>> = {
 };
 
 const REFUSAL_TEXT: Readonly<Partial<Record<RefusalReason, string>>> = {
-  no_backend: 'no backend of this app is up',
-  all_full: 'every backend that is up is at its hard limit',
+  no_backend: 'no backend of this app is enabled',
+  all_full: 'every backend that is enabled is at its hard limit',
 };
 
 const EXCLUSION_TEXT: Readonly<Record<ExclusionReason, string>> = {

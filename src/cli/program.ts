@@ -3,9 +3,9 @@ import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { addBackends } from './backends.ts';
 import { addCheck } from './check.ts';
-import { describeExitCodes } from './exit-codes.ts';
 import { addExplain } from './explain.ts';
 import { usageError } from './failure.ts';
+import { addHelp, describeTopics } from './help.ts';
 import { addStatus } from './status.ts';
 import { addWorkers } from './workers.ts';
 
@@ -27,6 +27,7 @@ export function createProgram(): Command {
   addStatus(program);
   addExplain(program);
   addWorkers(program);
+  addHelp(program, HELP_WIDTH);
   program.addHelpText('afterAll', ({ command }) =>
     command === program ? '' : '\nExit codes: see "edgeproxy --help"; 0 is done, 2 a mistake in the call.',
   );
@@ -34,9 +35,14 @@ export function createProgram(): Command {
     'after',
     `
 Each command has its own --help, and --json for programs; results are on stdout,
-errors on stderr. Run from the checkout: npm run -s edgeproxy -- <command>
+errors on stderr. Run from the checkout: npx edgeproxy <command>
 
-${describeExitCodes(HELP_WIDTH)}`,
+${describeTopics(HELP_WIDTH).join('\n')}
+
+Exit codes: 0 done; 2 a mistake in the call or the configuration; 3 an address,
+4 a database; 5 no such backend, or one too many; 8 a worker, or busy; 9 the
+admin API; 1 a defect. "edgeproxy help errors" names the errors behind them, and
+"edgeproxy explain <code>" says what to do about one.`,
   );
 }
 

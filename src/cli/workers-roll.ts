@@ -47,7 +47,7 @@ async function roll(options: RollOptions): Promise<void> {
   const before = await askCrew(client);
   for (const line of describeStart(before)) say(line);
   const rolled = await watchRoll(client, before.workers, say);
-  if (options.wait !== true || rolled.draining === 0 || rolled.stopping) {
+  if (options.wait !== true || rolled.stopping) {
     show(json, rolled, () => [describeRoll(rolled)]);
     return;
   }

@@ -43,7 +43,7 @@ t.test('explain and workers, of a proxy that runs', async (t) => {
   t.equal(limited.at(-1), 'and 2 more: --limit 3 shows them');
   const game = await explainLines('10.0.0.1', '--listener', 'game');
   t.equal(game[0], "client|10.0.0.1, country unknown: the POP's region eu is preferred");
-  t.equal(game[3], 'choice|refused: no backend of this app is up');
+  t.equal(game[3], 'choice|refused: no backend of this app is enabled');
   const neighbour = await explainLines('193.0.6.139');
   t.equal(
     neighbour[0],
@@ -140,5 +140,5 @@ t.test('a unix socket, and a token', async (t) => {
   t.equal(wrong.code, 9);
   t.match(JSON.parse(wrong.stderr), { error: { code: 'EDGE_ERR_ADMIN_REFUSED' } });
   const empty = await runCli(['explain', '10.0.0.1'], { cwd, env });
-  t.match(empty, { code: 0, stdout: /refused: no backend of this app is up\n\nno backends in the routing table/ });
+  t.match(empty, { code: 0, stdout: /refused: no backend of this app is enabled\n\nno backends in the routing table/ });
 });

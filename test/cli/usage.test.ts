@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import t from 'tap';
 import { describeError, errorText } from '../../src/cli/error-text.ts';
+import { TOPIC_NAMES, topicText } from '../../src/cli/help.ts';
 import { createProgram, runProgram } from '../../src/cli/program.ts';
+import { VARIABLES } from '../../src/config.ts';
 import { ERRORS } from '../../src/errors.ts';
 import { runCli } from './run-cli.ts';
 
@@ -32,6 +34,7 @@ t.test('every command has its help', async (t) => {
       'edgeproxy explain',
       'edgeproxy workers',
       ...['list', 'roll', 'scale'].map((name) => `workers ${name}`),
+      'edgeproxy help',
     ],
   );
   for (const command of commands) {
@@ -39,7 +42,7 @@ t.test('every command has its help', async (t) => {
     const help = helpOf(command);
     t.match(help, new RegExp(`^Usage: edgeproxy .*${name} `), name);
     t.ok(command.description().length > 0, name);
-    t.equal(help.includes('--json'), command.commands.length === 0, name);
+    t.equal(help.includes('--json'), command.commands.length === 0 && name !== 'help', name);
     t.same(
       help.split('\n').filter((line) => line.length > 80),
       [],
@@ -62,22 +65,43 @@ t.test('help is a result: on stdout, with exit code 0', async (t) => {
   });
 });
 
-t.test("the program's help names every error with its exit code", async (t) => {
-  const { code, stdout } = await runCli(['--help']);
+t.test('every topic of the help can be read, and fits a screen', async (t) => {
+  const { code, stdout } = await runCli(['help']);
   t.equal(code, 0);
-  t.same(
-    stdout.split('\n').filter((line) => line.length > 80),
-    [],
-  );
+  for (const name of TOPIC_NAMES) {
+    t.match(stdout, new RegExp(`^ {2}${name} `, 'm'));
+    const lines = topicText(name, 80);
+    t.ok(lines.length > 5, name);
+    t.same(
+      lines.filter((line) => line.length > 80),
+      [],
+      name,
+    );
+    t.notMatch(lines[0], /^\s*$/, name);
+  }
+  t.match((await runCli(['help', 'routing'])).stdout, /score = tier \* 100/);
+  t.match(await runCli(['help', 'backends', 'add']), { code: 0, stdout: /^Usage: edgeproxy backends add / });
+  await t.rejects(runProgram(['help', 'nothing']), { code: 'EDGE_ERR_USAGE', message: /topics: routing database/ });
+  const text = topicText('configuration', 80).join('\n');
+  for (const [name, { default: byDefault }] of Object.entries(VARIABLES)) t.match(text, `\n${name}=${byDefault}\n`);
+});
+
+t.test('help errors names every error with its exit code', async (t) => {
   const codes = new Map<string, number>();
   let exitCode = 0;
-  for (const line of stdout.slice(stdout.indexOf('Exit codes')).split('\n')) {
+  for (const line of topicText('errors', 80)) {
     const [, number, name] = /^ +(\d+)? +(EDGE_ERR_\w+)/.exec(line) ?? [];
     if (name === undefined) continue;
     exitCode = number === undefined ? exitCode : Number(number);
     codes.set(name, exitCode);
   }
   t.same(Object.fromEntries(codes), Object.fromEntries(Object.entries(ERRORS).map(([k, v]) => [k, v.exitCode])));
+  const { code, stdout } = await runCli(['--help']);
+  t.equal(code, 0);
+  t.same(
+    stdout.split('\n').filter((line) => line.length > 80),
+    [],
+  );
   t.match((await runCli(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
 });
 

@@ -45,7 +45,7 @@ function help({ version, variables }: Program): string {
       ...wrap(variable.meaning, INDENT),
     ]),
     '',
-    ...wrap("The operator's commands (backends, workers, explain, check, ...): npm run -s edgeproxy -- --help", 0),
+    ...wrap("The operator's commands (backends, workers, explain, check, ...): npx edgeproxy --help", 0),
   ];
   return `${lines.join('\n')}\n`;
 }
