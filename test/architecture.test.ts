@@ -82,6 +82,8 @@ const FORBIDDEN: readonly (readonly [path: string, specifier: string])[] = [
   ['src/config.ts', './application/ports/clock.ts'],
   ['src/main.ts', '../test/fixtures/until.ts'],
   ['src/main.ts', './cli.ts'],
+  ['src/start-primary.ts', './cli.ts'],
+  ['src/cli.ts', './start-primary.ts'],
   ['workers/load.ts', '../src/application/proxy-service.ts'],
   ['workers/load.ts', '../src/main.ts'],
   ['src/stray.ts', './errors.ts'],

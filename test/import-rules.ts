@@ -7,7 +7,7 @@ export interface SourceFile {
 }
 
 /** Files that wire everything up: they may import whatever they like, and nobody imports them. */
-const ROOT = /^(?:src\/main\.ts|src\/cli\.ts|src\/cli\/.+|workers\/proxy\.ts)$/;
+const ROOT = /^(?:src\/main\.ts|src\/start-primary\.ts|src\/cli\.ts|src\/cli\/.+|workers\/proxy\.ts)$/;
 const TASK = /^workers\/.+/;
 /** One adapter: a folder below inbound, outbound or dataplane, or a single file there. */
 const ADAPTER = /^src\/adapters\/(inbound|outbound|dataplane)\/([^/]+)(?=\/|$)/;
@@ -65,7 +65,8 @@ export function layeringProblems(files: readonly SourceFile[], packages: readonl
       // A file of the same adapter; or, for a task, of its one adapter.
       if (other !== null && (other === own || (rule.files === TASK && adapters.size === 1))) continue;
       if (!rule.may.some((may) => may.test(target))) problems.push(`${path} may not import ${target}`);
-      else if (ROOT.test(target) && !isWithin(path)) problems.push(`${path} imports ${target}, a composition root`);
+      else if (ROOT.test(target) && !isWithin(path, target))
+        problems.push(`${path} imports ${target}, a composition root`);
     }
   }
   return [...problems, ...cycles(files)];
@@ -89,9 +90,10 @@ function adapterOf(path: string): string | null {
   return ADAPTER.exec(path)?.[0] ?? null;
 }
 
-/** Whether a file is one of a composition root's own parts. */
-function isWithin(path: string): boolean {
-  return /^src\/cli(?:\.ts|\/)/.test(path);
+/** Whether both files are parts of one composition root. */
+function isWithin(path: string, target: string): boolean {
+  const parts = [/^src\/cli(?:\.ts|\/)/, /^src\/(?:main|start-primary)\.ts$/];
+  return parts.some((part) => part.test(path) && part.test(target));
 }
 
 function packageOf(specifier: string): string {

@@ -36,6 +36,8 @@ export interface ProxyServiceOptions extends Omit<DecideInput, 'movingTo' | 'led
   readonly accessLog: AccessLog;
   readonly boundary: Boundary;
   readonly outcomes: DialOutcomes;
+  /** Does the first slice of a work now, and the others in turns to come. */
+  readonly later: (work: Generator<void, void>) => void;
 }
 
 /** A client that was refused at its pick, until its worker tells that it has turned it away. */
@@ -50,6 +52,9 @@ interface RefusedClient {
 
 /** Of one worker. It turns clients away within some ms; beyond this, those of a worker that dies are not counted. */
 const MAX_REFUSED = 8192;
+
+/** Connections of a dead worker that are closed in one turn: some 5 us each. */
+const CLOSED_A_TURN = 256;
 
 /**
  * Resolves a backend for a client, and keeps the books of every connection. All of it is synchronous: there is no
@@ -81,22 +86,34 @@ export class ProxyService {
     if (!this.#refused.has(incarnation)) this.#refused.set(incarnation, new NumberMap());
   }
 
-  /** The worker is gone: everything that it held is given back at once. Returns how many connections that cut. */
+  /**
+   * The worker is gone: all slots that it held are free at once, for those who come back; bindings and records follow in
+   * slices. Returns how many connections that cut.
+   */
   workerLeft(incarnation: number): number {
     const leases = this.#ledger.releaseAll(incarnation);
+    const refused = this.#refused.get(incarnation) ?? new NumberMap();
+    this.#refused.delete(incarnation);
+    this.#options.later(this.#closeCut(leases, refused));
+    return leases.size;
+  }
+
+  *#closeCut(leases: NumberMap<ConnectionLease>, refused: NumberMap<RefusedClient>): Generator<void, void> {
     const now = this.#options.clock.now();
-    for (const lease of leases) {
+    let count = 0;
+    for (const lease of leases.values()) {
       // Each for itself: the others give back and are recorded all the same.
       this.#options.boundary.run('client', () => {
         this.#affinity.giveBack(lease.stake, now);
         this.#recordClosed(lease, 'worker_died', { ...NOTHING_KNOWN, totalMs: now - lease.pickedAt });
       });
+      if (++count % CLOSED_A_TURN === 0) yield;
     }
     // The kernel closed their sockets with it, whatever it had still to say.
-    for (const [, client] of this.#refused.get(incarnation)?.entries() ?? [])
+    for (const client of refused.values()) {
       this.#options.boundary.run('client', () => this.#recordRefused(client, now - client.at));
-    this.#refused.delete(incarnation);
-    return leases.length;
+      if (++count % CLOSED_A_TURN === 0) yield;
+    }
   }
 
   /** A client is there, or has come to its next attempt; `pick` tells it by itself. */

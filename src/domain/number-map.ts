@@ -57,6 +57,11 @@ export class NumberMap<V extends {}> {
     return entries;
   }
 
+  /** In place, in no order: the map must not change before the last one was taken. */
+  *values(): Generator<V, void> {
+    for (const value of this.#values) if (value !== undefined) yield value;
+  }
+
   /** A copy, in no order: a tenth of the time of `entries`. */
   keys(): Float64Array {
     const keys = new Float64Array(this.#size);

@@ -2,11 +2,14 @@ import { type Duplex, finished } from 'node:stream';
 import { EdgeError } from '../errors.ts';
 import { encodeFrames, FrameDecoder } from './codec.ts';
 
+/** Messages that are heard in one turn of the loop: some 5 us each. A peer may have a hundred thousand to tell at once. */
+const HEARD_A_TURN = 256;
+
 /** Bytes that may wait for a peer that does not read; beyond them it is given up, since memory is not without end. */
 const MAX_BUFFERED_BYTES = 16 << 20;
 
 export interface ChannelHandlers<In> {
-  /** The messages of one read, in order. */
+  /** Messages in order, a bounded number of them. */
   readonly onMessages: (messages: In[]) => void;
   /** `count` messages of one read were of no known form, and were dropped. */
   readonly onMalformed: (count: number) => void;
@@ -17,28 +20,58 @@ export interface ChannelHandlers<In> {
 /** One end of the socketpair between the primary and one worker. It closes by itself when either side dies. */
 export class Channel<In, Out> {
   readonly #socket: Duplex;
+  readonly #handlers: ChannelHandlers<In>;
+  readonly #decoder = new FrameDecoder();
+  readonly #isMessage: (value: unknown) => value is In;
+  /** Came, and was not heard yet. */
+  #incoming: In[] = [];
   #outgoing: Out[] = [];
   #error: Error | undefined;
 
   constructor(socket: Duplex, isMessage: (value: unknown) => value is In, handlers: ChannelHandlers<In>) {
     this.#socket = socket;
-    const decoder = new FrameDecoder();
+    this.#isMessage = isMessage;
+    this.#handlers = handlers;
     // A dead peer's EPIPE or ECONNRESET is its death, which `close` tells.
     socket.on('error', () => {});
     socket.on('data', (chunk: Buffer) => {
-      let decoded: unknown[];
-      try {
-        decoded = decoder.decode(chunk);
-      } catch (error) {
-        this.destroy(error as EdgeError);
-        return;
-      }
-      const messages = decoded.filter(isMessage);
-      if (messages.length < decoded.length) handlers.onMalformed(decoded.length - messages.length);
-      if (messages.length > 0) handlers.onMessages(messages);
+      this.#decode(chunk);
+      this.#hear();
     });
     socket.on('end', () => this.destroy());
-    socket.once('close', () => handlers.onClose(this.#error));
+    socket.once('close', () => {
+      // What a peer said before it died is heard before its death: a read, or two, that waited for their turns.
+      for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) this.#decode(chunk);
+      while (this.#incoming.length > 0) handlers.onMessages(this.#incoming.splice(0, HEARD_A_TURN));
+      handlers.onClose(this.#error);
+    });
+  }
+
+  #decode(chunk: Buffer): void {
+    if (this.#error !== undefined) return;
+    let decoded: unknown[];
+    try {
+      decoded = this.#decoder.decode(chunk);
+    } catch (error) {
+      this.destroy(error as EdgeError);
+      return;
+    }
+    const messages = decoded.filter(this.#isMessage);
+    if (messages.length < decoded.length) this.#handlers.onMalformed(decoded.length - messages.length);
+    if (messages.length > 0) this.#incoming = this.#incoming.length === 0 ? messages : this.#incoming.concat(messages);
+  }
+
+  /** What is more than a turn's share waits for the next turn, and the socket with it. */
+  #hear(): void {
+    if (this.#incoming.length === 0) return;
+    const share = this.#incoming.splice(0, HEARD_A_TURN);
+    if (this.#incoming.length > 0) {
+      this.#socket.pause();
+      setImmediate(() => this.#hear());
+    } else if (this.#socket.isPaused()) {
+      this.#socket.resume();
+    }
+    this.#handlers.onMessages(share);
   }
 
   /** Queues a message for the next `flush`. */

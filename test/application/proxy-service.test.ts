@@ -124,6 +124,26 @@ t.test('the death of a worker gives back its own connections only, each with a r
   t.ok(rig.closed(1, 2), "the other worker's connection is not concerned");
 });
 
+t.test('a death of thousands frees all slots at once, and closes them a bounded number a turn', async (t) => {
+  const rig = new Rig();
+  const works: Generator<void, void>[] = [];
+  rig.later = (work) => void works.push(work);
+  await rig.serve([{ id: 'a', hardLimit: 1000 }]);
+  for (let seq = 1; seq <= 1000; seq++) rig.got(seq, `10.0.${seq >> 8}.${seq & 255}`);
+  t.equal(rig.got(1001, '10.9.0.1'), 'all_full');
+  t.equal(rig.service.workerLeft(1), 1000);
+  t.equal(rig.ledger.connections('a'), 0);
+  rig.service.workerJoined(2);
+  t.equal(rig.got(1, '10.0.0.1', { worker: 2 }), 'a bound', 'whoever comes back before finds room, and its binding');
+  t.equal(rig.records.length, 0);
+  const shares: number[] = [];
+  for (const _ of works[0]!) shares.push(rig.records.length - shares.reduce((sum, share) => sum + share, 0));
+  t.ok(shares.length >= 3 && Math.max(...shares) <= 256, `${shares} in a turn`);
+  t.equal(rig.records.length, 1001, 'the refused client, too');
+  t.equal(rig.openConnections('10.0.0.1'), 1, 'its new one');
+  t.equal(rig.openConnections('10.0.0.2'), 0);
+});
+
 t.test('each connection has one access record', async (t) => {
   const rig = new Rig();
   await rig.serve([{ id: 'a' }]);

@@ -62,6 +62,10 @@ export class Rig {
   readonly boundary = new InternalErrors(this.log, this.clock);
   readonly outcomes = new DialOutcomes({ happened: (...lack) => void this.lacks.push(lack.join(' ')) });
   readonly lacks: string[] = [];
+  /** What the service leaves for turns to come; done at once, unless a test looks in between. */
+  later = (work: Generator<void, void>): void => {
+    for (const _ of work);
+  };
   readonly service: ProxyService;
   readonly desk: PickDesk;
 
@@ -80,9 +84,10 @@ export class Rig {
       ...this.decisions,
       listeners,
       metrics: this.metrics,
-      accessLog: { write: (record) => this.records.push(record) },
+      accessLog: { isBehind: false, write: (record) => this.records.push(record) },
       boundary: this.boundary,
       outcomes: this.outcomes,
+      later: (work) => this.later(work),
     });
     this.service.workerJoined(1);
     const heldBy = (incarnation: number) => this.ledger.heldBy(incarnation);

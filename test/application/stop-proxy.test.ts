@@ -4,7 +4,9 @@ import { countingBoundary } from '../fixtures/boundary.ts';
 import { silentLog } from '../fixtures/silent-log.ts';
 import { running, settled } from './stage.ts';
 
-async function setUp(t: Test, close: () => Promise<unknown> = async () => {}) {
+const nothing = async () => {};
+
+async function setUp(t: Test, close: () => Promise<unknown> = nothing, recorded: () => Promise<unknown> = nothing) {
   const { launcher, supervisor, pass } = await running(t, 1);
   const boundary = countingBoundary();
   const left: string[] = [];
@@ -19,6 +21,7 @@ async function setUp(t: Test, close: () => Promise<unknown> = async () => {}) {
       ports = 'closed';
       throw new Error('what closing ports may meet ends no stop');
     },
+    recorded,
     close,
     leave: (exitCode, isIdle) => left.push(`${exitCode} ${isIdle ? 'idle' : 'busy'}`),
   });
@@ -85,3 +88,20 @@ t.test('a worker that not even a kill ends is waited for a second, and a third s
   await settled();
   t.same(left, ['1 busy', '1 busy']);
 });
+
+for (const [how, code] of [
+  ['a drain', 0],
+  ['an end at once', 1],
+] as const) {
+  t.test(`${how} waits for the records of connections that were cut, and not for ever`, async (t) => {
+    const { stop, launcher, left, pass } = await setUp(t, nothing, () => new Promise(() => {}));
+    void stop.drain('SIGTERM');
+    if (code === 1) void stop.atOnce('SIGTERM');
+    launcher.worker(1).exits({ signal: 'SIGKILL' });
+    await settled();
+    t.same(left, []);
+    pass(2000);
+    await settled();
+    t.equal(left[0]?.[0], String(code));
+  });
+}

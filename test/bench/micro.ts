@@ -56,9 +56,10 @@ async function primary(backends: number) {
     listeners: [LISTENER],
     clock,
     metrics,
-    accessLog: { write: ignore },
+    accessLog: { isBehind: false, write: ignore },
     boundary: countingBoundary(),
     outcomes: new DialOutcomes(),
+    later: ignore,
   });
   service.workerJoined(1);
   return { ledger, routing, service };

@@ -34,7 +34,7 @@ async function open(t: Test) {
       heard = () => batches.flat().length >= count && resolve(batches.flat());
       heard();
     });
-  return { channel, mine, theirs, received, over, malformed: () => malformed };
+  return { channel, mine, theirs, batches, received, over, malformed: () => malformed };
 }
 
 t.test('what is queued is sent by a flush, in order', async (t) => {
@@ -88,6 +88,46 @@ t.test('what the peer had sent before its end is heard', async (t) => {
   t.same(await a.received(2), [[1], [2]]);
   t.equal(await a.over, undefined);
 });
+
+t.test('thousands of messages are heard in order, a bounded number in a turn', async (t) => {
+  const a = await open(t);
+  const sent = Array.from({ length: 10_000 }, (_, n): Message => [n, 'some more bytes, for it to be several reads']);
+  let turns = 0;
+  let counting = true;
+  const count = () => {
+    turns++;
+    if (counting) setImmediate(count);
+  };
+  setImmediate(count);
+  for (let at = 0; at < sent.length; at += 500) a.theirs.write(encodeFrame(sent.slice(at, at + 500)));
+  t.same(await a.received(sent.length), sent);
+  counting = false;
+  const most = Math.max(...a.batches.map(({ length }) => length));
+  t.ok(most <= 256, `${most} at once`);
+  t.ok(turns >= a.batches.length / 2, `${a.batches.length} times in ${turns} turns`);
+  // And the socket is read on.
+  a.theirs.write(encodeFrame([[-1]]));
+  t.same((await a.received(sent.length + 1)).at(-1), [-1]);
+});
+
+for (const [how, unread] of [
+  ['by its end', false],
+  ['by a reset', true],
+] as const) {
+  t.test(`what a peer said before it died is heard before its death, told ${how}`, async (t) => {
+    const a = await open(t);
+    // What a process leaves unread resets its peer.
+    a.theirs.pause();
+    if (a.mine.connecting) await once(a.mine, 'connect');
+    if (unread) a.channel.send([0]);
+    const sent = Array.from({ length: 3000 }, (_, n): Message => [n, 'x'.repeat(40)]);
+    for (let at = 0; at < sent.length; at += 500) a.theirs.write(encodeFrame(sent.slice(at, at + 500)));
+    t.equal(a.theirs.writableLength, 0, 'the kernel has all of it');
+    a.theirs.destroy();
+    t.equal(await a.over, undefined);
+    t.same(a.batches.flat(), sent);
+  });
+}
 
 t.test('a peer that does not read is given up, before memory is', async (t) => {
   const a = await open(t);

@@ -30,5 +30,7 @@ export interface AccessRecord {
 }
 
 export interface AccessLog {
+  /** More waits to be written than should: whoever has many records at once waits with the next ones. */
+  readonly isBehind: boolean;
   write(record: AccessRecord): void;
 }

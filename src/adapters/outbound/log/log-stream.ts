@@ -7,6 +7,10 @@ const GATHER_MS = 200;
 const GATHER_BYTES = 64 << 10;
 /** Bytes that may wait for a reader or a disk that is slower than we are; lines beyond them are dropped and counted. */
 const MAX_WAITING_BYTES = 16 << 20;
+/** What of them is a sign that whoever can wait should. */
+const BEHIND_BYTES = MAX_WAITING_BYTES / 4;
+/** Written at once, unless a line alone is longer: to encode it all would hold up the loop. */
+const BLOCK_BYTES = 1 << 20;
 const NEWLINE = 0x0a;
 
 /** Writes a block; `done` is told how many bytes of it were written, all but for an error. Never waits for the reader. */
@@ -32,6 +36,10 @@ export class LogStream {
   constructor(fd: number) {
     this.#fd = fd;
     this.#sink = threadSink(fd);
+  }
+
+  get isBehind(): boolean {
+    return this.#bytes > BEHIND_BYTES;
   }
 
   /** For a line that somebody waits for. */
@@ -66,15 +74,16 @@ export class LogStream {
   /** What waits, when the process is about to end without another turn of its loop. */
   endNow(): void {
     // A write that is under way may be what the reader does not take.
-    if (this.#writing || this.#waiting.length === 0) return;
-    const { lines, block } = this.#take();
-    let written = 0;
-    try {
-      while (written < block.length) written += writeSync(this.#fd, block, written);
-    } catch {
-      // Counted below.
+    while (!this.#writing && this.#waiting.length > 0) {
+      const { lines, block } = this.#take();
+      let written = 0;
+      try {
+        while (written < block.length) written += writeSync(this.#fd, block, written);
+      } catch {
+        // Counted below.
+      }
+      this.#account(lines, block, written);
     }
-    this.#account(lines, block, written);
   }
 
   #add(line: string): void {
@@ -87,10 +96,16 @@ export class LogStream {
   }
 
   #take(): { lines: readonly string[]; block: Buffer } {
-    const lines = this.#waiting;
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#waiting.length) {
+      bytes += this.#waiting[count]!.length;
+      if (bytes > BLOCK_BYTES && count > 0) break;
+      count++;
+    }
+    const lines = this.#waiting.splice(0, count);
+    for (const line of lines) this.#bytes -= line.length;
     const block = Buffer.from((this.#cut ? '\n' : '') + lines.join(''));
-    this.#waiting = [];
-    this.#bytes = 0;
     return { lines, block };
   }
 

@@ -26,6 +26,9 @@ export function openLogs({ debug, isoTime = false }: { debug: boolean; isoTime?:
   return {
     log: logger(debug, isoTime, people ?? stream),
     accessLog: {
+      get isBehind() {
+        return stream.isBehind;
+      },
       write: (record: AccessRecord) => {
         stream.gather(people === null ? accessLine(pid, now(), record) : connectionLine(record, new Date()));
       },
