@@ -11,6 +11,7 @@ import { createProgram } from '../src/cli/program.ts';
 import { VARIABLES } from '../src/config.ts';
 import { parseAddress } from '../src/ip-address.ts';
 import { freePort } from './bench/processes.ts';
+import { CLEAN_ENV } from './fixtures/clean-env.ts';
 import { ROOT, startProxy } from './fixtures/proxy.ts';
 
 // What the README and the help say is held to what is so, where a test can hold it.
@@ -39,7 +40,7 @@ t.test('its first block works as pasted', { skip: skip && 'it needs python3, cur
   const shell = spawn('bash', ['-c', `${block}\nstatus=$?; kill %1; exit $status`], {
     cwd: ROOT,
     env: {
-      PATH: process.env.PATH ?? '',
+      ...CLEAN_ENV,
       HOME: proxy.directory,
       EDGEPROXY_ADMIN_ADDR: proxy.admin.replace('http://', ''),
       EDGEPROXY_DB_PATH: proxy.dbPath,

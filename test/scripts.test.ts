@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { CLEAN_ENV } from './fixtures/clean-env.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
@@ -15,7 +16,7 @@ t.test('npm run coverage measures coverage, which tests do not', async (t) => {
       cwd: ROOT,
       encoding: 'utf8',
       // Of this run of tap's own settings nothing.
-      env: { PATH: process.env.PATH ?? '' },
+      env: { ...CLEAN_ENV },
     });
   t.match(read(flags), /false$/m);
   t.match(read([]), /true$/m);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { realpathSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { CLEAN_ENV } from '../fixtures/clean-env.ts';
 import { type RunningProxy, startProxy } from '../fixtures/proxy.ts';
 import { startBackend } from '../fixtures/tcp-backend.ts';
 import { greet } from '../fixtures/tcp-client.ts';
@@ -121,7 +122,7 @@ t.test('status says first why it is not ready', async (t) => {
 /** The command itself, whose output is read while it runs. */
 function follow(t: Test, command: string, args: readonly string[], given: Readonly<Record<string, string>>) {
   const child: ChildProcess = spawn(command, args, {
-    env: { PATH: process.env.PATH ?? '', ...given },
+    env: { ...CLEAN_ENV, ...given },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   t.teardown(() => child.kill('SIGKILL'));

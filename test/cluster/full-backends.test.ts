@@ -85,7 +85,7 @@ for (const [what, limit] of [
       }
     }
     for (const { backend, counting } of orders.flatMap(({ limited }) => limited))
-      t.equal(counting.most, limit, `${backend.id} never held more than it may`);
+      t.ok(counting.most <= limit, `${backend.id} never held more than it may: ${counting.most} of ${limit}`);
     await until('every count to be zero', async () => (await proxy.held()) === 0);
   });
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { freePort } from '../bench/processes.ts';
+import { CLEAN_ENV } from '../fixtures/clean-env.ts';
 import { ROOT, startProxy } from '../fixtures/proxy.ts';
 import { writeRoutingDb } from '../fixtures/routing-db.ts';
 import { startBackend } from '../fixtures/tcp-backend.ts';
@@ -26,7 +27,7 @@ t.test(
     const child = spawn('script', ['-qec', `exec '${process.execPath}' '${join(ROOT, 'src/main.ts')}'`, '/dev/null'], {
       cwd: directory,
       env: {
-        PATH: process.env.PATH ?? '',
+        ...CLEAN_ENV,
         SHELL: '/bin/sh',
         TERM: 'dumb',
         NO_COLOR: '1',

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { CLEAN_ENV } from '../fixtures/clean-env.ts';
 import { isAlive, kill, ROOT, RunningProxy } from '../fixtures/proxy.ts';
 import { writeRoutingDb } from '../fixtures/routing-db.ts';
 import { startBackend } from '../fixtures/tcp-backend.ts';
@@ -24,7 +25,7 @@ function npmStart(t: Test, backendPort: number, wrapper: readonly string[]): Run
   const child = spawn(program!, args, {
     cwd: ROOT,
     env: {
-      PATH: process.env.PATH ?? '',
+      ...CLEAN_ENV,
       HOME: directory,
       EDGEPROXY_LISTEN_ADDR: '127.0.0.1:0',
       EDGEPROXY_ADMIN_ADDR: '127.0.0.1:0',

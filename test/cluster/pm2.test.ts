@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import type { Explanation } from '../../src/application/explain-pick.ts';
+import { CLEAN_ENV } from '../fixtures/clean-env.ts';
 import { isAlive, ROOT, type WorkerInfo } from '../fixtures/proxy.ts';
 import { writeRoutingDb } from '../fixtures/routing-db.ts';
 import { startBackend } from '../fixtures/tcp-backend.ts';
@@ -39,7 +40,7 @@ const host = `127.${[...randomBytes(3)].map((byte) => 1 + (byte % 253)).join('.'
 const port = await freePort();
 const adminPort = await freePort(port);
 const env = {
-  PATH: process.env.PATH ?? '',
+  ...CLEAN_ENV,
   HOME: home,
   PM2_HOME: home,
   // No banner, and no question to pm2's makers about its version.

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
+import { CLEAN_ENV } from '../fixtures/clean-env.ts';
 import { SKIPPED } from '../fixtures/engines.ts';
 import { isAlive, kill, ROOT, startProxy } from '../fixtures/proxy.ts';
 import { writeRoutingDb } from '../fixtures/routing-db.ts';
@@ -89,7 +90,7 @@ const noScript = spawnSync('script', ['--version']).status !== 0 && 'there is no
 t.test("a terminal's job control changes no number of workers", { skip: noScript }, async (t) => {
   const directory = t.testdir();
   const env = {
-    PATH: process.env.PATH ?? '',
+    ...CLEAN_ENV,
     EDGEPROXY_LISTEN_ADDR: '127.0.0.1:0',
     EDGEPROXY_ADMIN_ADDR: 'off',
     EDGEPROXY_WORKERS: '1',

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { CLEAN_ENV } from '../fixtures/clean-env.ts';
 import { isAlive, ROOT } from '../fixtures/proxy.ts';
 import { until } from '../fixtures/until.ts';
 
@@ -23,7 +24,7 @@ class Demo {
     this.#child = spawn(process.execPath, [join(ROOT, 'test/demo/run.ts')], {
       // A process group of its own, in which whatever it leaves behind would be found.
       detached: true,
-      env: { PATH: process.env.PATH ?? '', TMPDIR: this.#directory },
+      env: { ...CLEAN_ENV, TMPDIR: this.#directory },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#exited = once(this.#child, 'close');

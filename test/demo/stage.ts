@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { CLEAN_ENV } from '../fixtures/clean-env.ts';
 import { writeMmdb } from '../fixtures/mmdb.ts';
 import { ROOT, RunningProxy } from '../fixtures/proxy.ts';
 import { writeRoutingDb } from '../fixtures/routing-db.ts';
@@ -67,7 +68,7 @@ export class Stage {
   /** Runs a command of the operator's; rejects with what it prints when it fails. */
   async command(...args: string[]): Promise<void> {
     const script = join(ROOT, 'src/cli.ts');
-    const env = { PATH: process.env.PATH ?? '', EDGEPROXY_DB_PATH: this.proxy.dbPath };
+    const env = { ...CLEAN_ENV, EDGEPROXY_DB_PATH: this.proxy.dbPath };
     const running = promisify(execFile)(process.execPath, [script, ...args], { env, timeout: COMMAND_MS });
     this.#children.push(running.child);
     await running;
@@ -118,7 +119,7 @@ export class Stage {
       cwd: directory,
       // Nothing of the caller's: whatever they have set for their own proxy is not for this one.
       env: {
-        PATH: process.env.PATH ?? '',
+        ...CLEAN_ENV,
         EDGEPROXY_LISTEN_ADDR: '127.0.0.1:0',
         EDGEPROXY_ADMIN_ADDR: '127.0.0.1:0',
         EDGEPROXY_DB_PATH: 'routing.db',

@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { CLEAN_ENV } from '../../../fixtures/clean-env.ts';
 import { ROOT } from '../../../fixtures/proxy.ts';
 
 const ENGINE = 'src/adapters/dataplane/epoll';
@@ -19,7 +20,7 @@ function checkout(t: Test): string {
 }
 
 function build(root: string, env: Readonly<Record<string, string>> = {}) {
-  const all = { PATH: process.env.PATH ?? '', ...env };
+  const all = { ...CLEAN_ENV, ...env };
   return spawnSync(process.execPath, [join(root, ENGINE, 'build.mjs')], { encoding: 'utf8', env: all });
 }
 
