@@ -13,12 +13,13 @@ import { VARIABLES } from './config.ts';
 const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/edgeproxy', import.meta.url));
 
 process.title = 'edgeproxy primary';
-// Of what is loaded from here on.
-enableCompileCache(COMPILE_CACHE);
+// Of what is loaded from here on, and in all processes and threads of ours.
+process.env.NODE_COMPILE_CACHE ??= COMPILE_CACHE;
+enableCompileCache();
 const compositionRoot = () => import('./start-primary.ts');
 try {
   const text = readStartArguments(process.argv.slice(2), { version: packageJson.version, variables: VARIABLES });
-  if (text === null) await (await compositionRoot()).runPrimary(COMPILE_CACHE);
+  if (text === null) await (await compositionRoot()).runPrimary();
   else process.stdout.write(text);
 } catch (error) {
   await (await compositionRoot()).refuseToStart(error, null);

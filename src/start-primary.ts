@@ -54,15 +54,15 @@ import {
 import { ConnectionLedger } from './domain/connection-ledger.ts';
 import { EdgeError, messageOf } from './errors.ts';
 
-/** Runs the proxy until a signal ends the process. `compileCache`: where Node keeps compiled code, for the workers too. */
-export async function runPrimary(compileCache: string): Promise<void> {
+/** Runs the proxy until a signal ends the process. */
+export async function runPrimary(): Promise<void> {
   let logs: Logs | null = null;
   try {
     const config = readConfig(process.env);
     logs = openLogs({ debug: config.debug, isoTime: config.logIsoTime });
     const unknown = unknownVariables(process.env);
     if (unknown.length > 0) logs.log.warn({ variables: unknown }, 'unknown variables are ignored; are they misspelt?');
-    await startPrimary(config, logs, compileCache);
+    await startPrimary(config, logs);
   } catch (error) {
     await refuseToStart(error, logs);
   }
@@ -78,7 +78,7 @@ export async function refuseToStart(error: unknown, logs: Logs | null): Promise<
 }
 
 /** Throws what refuses the start. */
-async function startPrimary(config: Config, logs: Logs, compileCache: string): Promise<void> {
+async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const { log, accessLog } = logs;
   const clock = { now: () => performance.now() };
   const boundary = new InternalErrors(log, clock);
@@ -142,7 +142,6 @@ async function startPrimary(config: Config, logs: Logs, compileCache: string): P
   const launcher = new ClusterLauncher({
     code: new WorkerCode(fileURLToPath(new URL('..', import.meta.url)), log),
     env: (incarnation) => ({
-      NODE_COMPILE_CACHE: compileCache,
       [INCARNATION_VARIABLE]: String(incarnation),
       [PRIMARY_VARIABLE]: String(process.pid),
     }),

@@ -1,8 +1,11 @@
 // Runs in: cli
-import { type IncomingMessage, type RequestOptions, request } from 'node:http';
+import type { IncomingMessage, RequestOptions } from 'node:http';
 import type { AdminAddress } from '../config.ts';
 import { codeOf, EdgeError, ERRORS, type ErrorCode, messageOf } from '../errors.ts';
 import { formatEndpoint } from '../ip-address.ts';
+
+// An `import` would read all that the module has, and so load its WebSocket: 60 ms of processor for each command.
+const { request } = process.getBuiltinModule('node:http');
 
 export interface AdminClientOptions {
   readonly address: AdminAddress;

@@ -7,7 +7,7 @@ import { connect, drain } from '../fixtures/tcp-client.ts';
 import { until } from '../fixtures/until.ts';
 
 /** Connections of each kind, at each number of workers. */
-const VISITS = 150;
+const VISITS = 60;
 const WORKERS = [1, 2, 3, 4];
 
 /** Answers with its id, and ends first, or after its client's end. */

@@ -9,11 +9,11 @@ import { until } from '../../fixtures/until.ts';
 import type { Usage } from './relay-process.ts';
 
 /** Under the sanitizers, which run alone, more than beside all other tests. */
-const TOTAL = BUILD === 'Debug' ? 100_000 : 50_000;
+const TOTAL = BUILD === 'Debug' ? 100_000 : 20_000;
 /** At once; below what the engine's process holds. */
 const AT_ONCE = 64;
 /** Pools and heaps have their size by then. */
-const WARM = 20_000;
+const WARM = 8_000;
 const MIB = 1024 * 1024;
 /** Most that the engine's process may grow by after that: heaps breathe, and the sanitizer keeps what was freed. */
 const MAX_GROWTH = (BUILD === 'Debug' ? 128 : 32) * MIB;
