@@ -11,7 +11,13 @@ import { type AdminServer, openAdminServer } from './adapters/inbound/admin-http
 import { wireSignals } from './adapters/inbound/signals.ts';
 import { WorkerSession } from './adapters/inbound/worker-session.ts';
 import { ClusterLauncher } from './adapters/outbound/cluster-launcher.ts';
-import { descriptorLimit, requireDescriptors } from './adapters/outbound/descriptor-limit.ts';
+import {
+  connectionBudget,
+  descriptorLimit,
+  FEW_CONNECTIONS,
+  isFew,
+  requireDescriptors,
+} from './adapters/outbound/descriptor-limit.ts';
 import { leave } from './adapters/outbound/end-process.ts';
 import { claimAddresses } from './adapters/outbound/listening-sockets/claim-addresses.ts';
 import { type Logs, openLogs } from './adapters/outbound/log/pino-log.ts';
@@ -87,6 +93,8 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     log.warn({ reason: problem }, 'GeoIP database damaged');
   });
   requireDescriptors(descriptorLimit(), config.listeners.length);
+  const connections = connectionBudget(descriptorLimit(), config.listeners.length);
+  if (isFew(connections)) log.warn({ connections }, FEW_CONNECTIONS);
   const sockets = claimAddresses(config);
   ensureDatabase(config.dbPath);
   const listeners = sockets.map(({ listener }) => listener);

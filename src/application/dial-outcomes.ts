@@ -1,5 +1,6 @@
 // Runs in: primary
-import { type Lack, lackOf } from '../domain/blame.ts';
+import { type Lack, lackOf, TURNED_AWAY } from '../domain/blame.ts';
+import type { RefusalReason } from '../domain/entities.ts';
 
 /** Dials that failed one after the other, without one that came through. Times on one monotonic clock, in ms. */
 export interface FailingRun {
@@ -10,9 +11,11 @@ export interface FailingRun {
   code: string;
 }
 
-/** Hears of each dial that failed for something that this host lacks. */
+/** Hears of each client that was not served for something that this host lacks. */
 export interface LackListener {
   happened(lack: Lack, code: string, backendId: string): void;
+  /** A client was turned away undialled, for something of ours. */
+  turnedAway(reason: RefusalReason): void;
 }
 
 /** All dials of a listener fail: that is said when they did for so long, in ms. */
@@ -35,6 +38,7 @@ export class DialOutcomes {
   readonly #listeners = new Map<string, FailingRun>();
   readonly #backends = new Map<string, FailingRun>();
   readonly #lacks = new Map<Lack, FailingRun>();
+  readonly #turnedAway = new Map<RefusalReason, FailingRun>();
   readonly #listener: LackListener | null;
 
   constructor(listener: LackListener | null = null) {
@@ -59,6 +63,13 @@ export class DialOutcomes {
     }
   }
 
+  /** A client got no connection; counts what no dial told of and is our own doing. */
+  refused(reason: RefusalReason, now: number): void {
+    if (TURNED_AWAY[reason] === undefined) return;
+    note(this.#turnedAway, reason, reason, now);
+    this.#listener?.turnedAway(reason);
+  }
+
   /** The run of a listener all of whose dials have been failing for ten seconds; `null`: there is none, or it is too long ago. */
   down(listener: string, now: number): FailingRun | null {
     const run = this.#listeners.get(listener);
@@ -73,6 +84,11 @@ export class DialOutcomes {
   /** What this host lacked of late. */
   lacks(now: number): [lack: Lack, run: FailingRun][] {
     return [...this.#lacks].filter(([, run]) => isBelieved(run, now));
+  }
+
+  /** Why clients were turned away undialled of late. */
+  turnedAway(now: number): [reason: RefusalReason, run: FailingRun][] {
+    return [...this.#turnedAway].filter(([, run]) => isBelieved(run, now));
   }
 
   #forgetOldest(): void {

@@ -234,6 +234,7 @@ export class ProxyService {
   #recordRefused(client: Omit<RefusedClient, 'at'>, totalMs: number): void {
     const { listener, address, country, reason, tried } = client;
     this.#options.metrics.refused(reason);
+    this.#options.outcomes.refused(reason, this.#options.clock.now());
     this.#options.accessLog.write({
       client: address.text,
       country,

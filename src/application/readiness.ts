@@ -1,5 +1,5 @@
 // Runs in: primary
-import { LACKS } from '../domain/blame.ts';
+import { LACKS, TURNED_AWAY } from '../domain/blame.ts';
 import type { Backend, Listener } from '../domain/entities.ts';
 import type { DialOutcomes, FailingRun } from './dial-outcomes.ts';
 import type { SilentWorker } from './pick-desk.ts';
@@ -42,7 +42,7 @@ export function readiness(sources: ReadinessSources): Readiness {
   if (stopping) missing.push('the proxy is stopping');
   if (routing.table.version === 0) missing.push('no routing table was loaded yet');
   else if (!listeners.some(({ app }) => routing.table.hasServing(app)))
-    missing.push('no backend is up: add or enable one');
+    missing.push('no backend is enabled: add or enable one');
   if (workers.serving === 0) missing.push('no worker accepts connections');
   const { missing: unreached, notes: dials } = dialReasons(sources);
   missing.push(...unreached);
@@ -64,7 +64,7 @@ export function readiness(sources: ReadinessSources): Readiness {
   if (missing.length === 0) {
     for (const { name, app } of listeners) {
       if (!routing.table.hasServing(app))
-        notes.push(`listener ${name} refuses its clients: no backend of app ${app} is up`);
+        notes.push(`listener ${name} refuses its clients: no backend of app ${app} is enabled`);
     }
   }
   return { ready: missing.length === 0, reasons: [...missing, ...notes], routing: health, workers };
@@ -82,10 +82,15 @@ function dialReasons({ listeners, routing, dials, now }: ReadinessSources): { mi
   const backends = failing
     .slice(-MAX_NAMED)
     .map(([id, run]) => `backend ${id} cannot be reached: ${howLong(run, now)}`);
-  if (failing.length > MAX_NAMED) backends.push(`and so are ${failing.length - MAX_NAMED} more backends`);
+  if (failing.length > MAX_NAMED) backends.push(`nor can ${failing.length - MAX_NAMED} more backends`);
   const lacks = dials.lacks(now).map(([lack, run]) => {
     return `this host cannot dial (${run.code}, ${run.count} times, last ${seconds(now - run.last)} s ago): ${LACKS[lack].advice}`;
   });
+  for (const [reason, run] of dials.turnedAway(now)) {
+    lacks.push(
+      `clients are turned away (${reason}, ${run.count} times, last ${seconds(now - run.last)} s ago): ${TURNED_AWAY[reason]}`,
+    );
+  }
   const isDown = down.length > 0 && down.length === served;
   return { missing: isDown ? down : [], notes: [...(isDown ? [] : down), ...lacks, ...backends] };
 }

@@ -3,7 +3,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { chooseEngine } from '../adapters/dataplane/choose-engine.ts';
 import { loadAddon } from '../adapters/dataplane/epoll/load-addon.ts';
-import { connectionBudget, descriptorLimit } from '../adapters/outbound/descriptor-limit.ts';
+import { connectionBudget, descriptorLimit, FEW_CONNECTIONS, isFew } from '../adapters/outbound/descriptor-limit.ts';
 import type { Config } from '../config.ts';
 import { codeOf, EdgeError, messageOf } from '../errors.ts';
 
@@ -16,8 +16,6 @@ export interface HostReport {
   readonly errors: readonly EdgeError[];
 }
 
-/** Below this a worker of a POP refuses clients on a busy day. */
-const FEW_CONNECTIONS = 1000;
 /** Of the path of a unix socket: `sun_path`, which need not end in a 0. */
 const MAX_SOCKET_PATH_BYTES = process.platform === 'linux' ? 108 : 104;
 
@@ -37,13 +35,10 @@ export function checkHost(config: Config): HostReport {
   const { admin } = config;
   if (admin?.kind === 'unix') attempt(() => requireSocketPlace(admin.path));
   const connections = connectionBudget(descriptorLimit(), config.listeners.length);
-  const few =
-    `a worker can hold ${connections} client connections, and refuses those beyond: raise the descriptor limit ` +
-    '(ulimit -n; LimitNOFILE= of systemd)';
   return {
     engine,
     connections_a_worker: connections,
-    warnings: connections < FEW_CONNECTIONS ? [few] : [],
+    warnings: isFew(connections) ? [FEW_CONNECTIONS] : [],
     errors,
   };
 }

@@ -45,6 +45,17 @@ export const LACKS: Readonly<Record<Lack, LackFacts>> = {
   },
 };
 
+/** Clients that a worker turns away without a dial, for what is ours: what the operator does about it. */
+export const TURNED_AWAY: Readonly<Partial<Record<RefusalReason, string>>> = {
+  descriptor_limit:
+    'a worker takes as many connections as its descriptors allow: raise ulimit -n (systemd: LimitNOFILE=), or start more workers',
+  too_many_picks:
+    'more clients come at once than the primary can place: see whether this host is short of CPU, and edgeproxy_primary_* in /metrics',
+  pick_timeout:
+    'the primary did not answer in EDGEPROXY_HEARTBEAT_TIMEOUT_SECS: see whether this host is short of CPU, swaps or stalls',
+  primary_silent: 'the primary was not heard from: see whether this host is short of CPU, swaps or stalls',
+};
+
 const ALWAYS_OURS: Readonly<Record<string, Lack>> = {
   EMFILE: 'descriptors',
   ENFILE: 'descriptors',

@@ -52,7 +52,10 @@ t.test('a backend fails by rule from the third failure in a row on', async (t) =
 
 t.test('what this host lacks is no failure of a backend', async (t) => {
   const told: string[] = [];
-  const outcomes = new DialOutcomes({ happened: (...lack) => void told.push(lack.join(' ')) });
+  const outcomes = new DialOutcomes({
+    happened: (...lack) => void told.push(lack.join(' ')),
+    turnedAway: (reason) => void told.push(reason),
+  });
   for (const now of [0, 5000, 10_000]) outcomes.failed('L', 'a', 'EMFILE', true, now);
   t.same(outcomes.failing(10_000), []);
   t.ok(outcomes.down('L', 10_000), 'but its clients are not served');
@@ -85,4 +88,12 @@ t.test('a lack is told once a minute, with what to do and how often it was', asy
     { code: 'ENETUNREACH', backend: 'c', before: 0, advice: /ip route/, reason: 'no_route' },
   ]);
   t.equal(records.length, 3);
+  for (let i = 0; i < 3; i++) lacks.turnedAway('descriptor_limit');
+  clock.at += 60_000;
+  lacks.turnedAway('descriptor_limit');
+  t.match(records.slice(3), [
+    { reason: 'descriptor_limit', before: 0, advice: /ulimit -n/, message: 'clients are turned away' },
+    { reason: 'descriptor_limit', before: 2 },
+  ]);
+  t.equal(records.length, 5);
 });

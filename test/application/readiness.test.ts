@@ -1,5 +1,6 @@
 import t from 'tap';
 import { readiness } from '../../src/application/readiness.ts';
+import type { RefusalReason } from '../../src/domain/entities.ts';
 import { LISTENERS, Rig } from './rig.ts';
 
 const ROUTING = { version: 1, backends: 1, badRows: 0, error: '', loads: 1, failures: 0 };
@@ -22,14 +23,24 @@ async function look(given: {
   stopping?: boolean;
   /** Listener, backend, code, whether it is for something that we lack, and when. */
   dials?: readonly (readonly [string, string, string, boolean, number])[];
+  turnedAway?: readonly RefusalReason[];
   now?: number;
   geoip?: string;
   silent?: readonly { incarnation: number; silentMs: number }[];
 }) {
   const rig = new Rig();
   if (given.rows !== null) await rig.serve(given.rows ?? [{ id: 'a' }]);
-  const { listeners = LISTENERS, stopping = false, dials = [], now = 0, geoip = '', silent = [] } = given;
+  const {
+    listeners = LISTENERS,
+    stopping = false,
+    dials = [],
+    turnedAway = [],
+    now = 0,
+    geoip = '',
+    silent = [],
+  } = given;
   for (const [listener, backend, code, ours, at] of dials) rig.outcomes.failed(listener, backend, code, ours, at);
+  for (const reason of turnedAway) rig.outcomes.refused(reason, 0);
   const health = { ...ROUTING, ...given.routing };
   const workers = { ...WORKERS, ...given.workers };
   return readiness(rig.readiness({ health, workers, listeners, stopping, now, geoip, silent }));
@@ -42,9 +53,13 @@ t.test('ready with a table, a backend for some listener, and a worker', async (t
 
 for (const [what, given, reason] of [
   ['the first table', { rows: null }, /no routing table/],
-  ['a row', { rows: [] }, /no backend is up/],
-  ['a backend that is up', { rows: [{ healthy: false }, { weight: 0 }, { deleted: true }] }, /no backend is up/],
-  ["a backend of the listeners' apps", { rows: [{ app: 'web' }], listeners: LISTENERS.slice(1) }, /no backend is up/],
+  ['a row', { rows: [] }, /no backend is enabled/],
+  ['an enabled backend', { rows: [{ healthy: false }, { weight: 0 }, { deleted: true }] }, /no backend is enabled/],
+  [
+    "a backend of the listeners' apps",
+    { rows: [{ app: 'web' }], listeners: LISTENERS.slice(1) },
+    /no backend is enabled/,
+  ],
   ['a worker', { workers: { serving: 0, starting: 2 } }, /no worker/],
   ['an end in sight', { stopping: true }, /stopping/],
 ] as const) {
@@ -70,7 +85,7 @@ t.test('what is worth a look is told, and is no reason not to serve', async (t) 
     /^3 routing rows/,
     /4 in a row, last by exit code 1; next start in 800 ms/,
     /^the code on disk is of another release than the workers run: roll/,
-    /^listener 127\.0\.0\.1:8081 refuses its clients: no backend of app game is up/,
+    /^listener 127\.0\.0\.1:8081 refuses its clients: no backend of app game is enabled/,
   ]);
   t.notMatch((await look({ workers: { crashes: 1 } })).reasons.join(), /crash/, 'one crash is no loop');
 });
@@ -120,7 +135,7 @@ t.test('of many backends that fail some are named, and none that is not there an
   const { ready, reasons } = await look({ rows, listeners: LISTENERS.slice(0, 1), dials, now: 5 });
   t.ok(ready);
   t.equal(reasons.length, 6);
-  t.match(reasons.at(-1), /^and so are 2 more backends$/);
+  t.match(reasons.at(-1), /^nor can 2 more backends$/);
   t.notMatch(reasons.join(), /b0/);
 });
 
@@ -136,3 +151,13 @@ t.test('a GeoIP file that does not serve, and a worker that is silent, are worth
     'worker 4 has said nothing for 3.2 s',
   ]);
 });
+
+t.test(
+  'clients that are turned away undialled for what is ours are told of, for a minute, with what to do',
+  async (t) => {
+    const told = async (now: number) => (await look({ listeners: LISTENERS.slice(0, 1), turnedAway, now })).reasons;
+    const turnedAway = [...Array(3).fill('descriptor_limit'), 'all_full', 'no_backend'];
+    t.match(await told(1500), [/^clients are turned away \(descriptor_limit, 3 times, last 1\.5 s ago\): .*ulimit -n/]);
+    t.same(await told(60_000), []);
+  },
+);

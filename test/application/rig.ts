@@ -60,7 +60,10 @@ export class Rig {
   readonly clock = { now: () => this.now };
   readonly log = keepingLog();
   readonly boundary = new InternalErrors(this.log, this.clock);
-  readonly outcomes = new DialOutcomes({ happened: (...lack) => void this.lacks.push(lack.join(' ')) });
+  readonly outcomes = new DialOutcomes({
+    happened: (...lack) => void this.lacks.push(lack.join(' ')),
+    turnedAway: (reason) => void this.lacks.push(reason),
+  });
   readonly lacks: string[] = [];
   /** What the service leaves for turns to come; done at once, unless a test looks in between. */
   later = (work: Generator<void, void>): void => {

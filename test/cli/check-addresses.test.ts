@@ -45,7 +45,7 @@ t.test('too many listeners for the descriptor limit', async (t) => {
   const env = { EDGEPROXY_LISTEN_ADDR: addresses, EDGEPROXY_ADMIN_ADDR: 'off' };
   t.match(await runCli(['check'], { cwd: t.testdir(), env, before: 'ulimit -n 68' }), {
     code: 3,
-    stderr: /3 listeners need 69 descriptors in each process, and it may open 68/,
+    stderr: /with 3 listeners each process needs 69 descriptors, and may open 68/,
   });
 });
 

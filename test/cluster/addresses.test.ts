@@ -86,7 +86,7 @@ t.test('more listeners than a process may have descriptors end the start with a 
   t.match(await refusal(proxy), {
     code: 3,
     workers: 0,
-    message: /200 listeners need 266 descriptors .* may open 200: raise/,
+    message: /with 200 listeners each process needs 266 descriptors, and may open 200: raise/,
   });
 });
 

@@ -15,14 +15,22 @@ export function connectionBudget(descriptorLimit: number, listeners: number): nu
   return Math.max(1, Math.floor((descriptorLimit - RESERVED_DESCRIPTORS - listeners) / DESCRIPTORS_A_CONNECTION));
 }
 
+/** Whether a worker of a POP refuses clients on a busy day. */
+export function isFew(connections: number): boolean {
+  return connections < 1000;
+}
+
+export const FEW_CONNECTIONS =
+  'a worker can hold few client connections, and refuses those beyond: raise the descriptor limit (ulimit -n; LimitNOFILE= of systemd)';
+
 /** @throws EDGE_ERR_LISTEN when so many listening sockets are more than a process may have beside what else it needs */
 export function requireDescriptors(descriptorLimit: number, listeners: number): void {
   const needed = RESERVED_DESCRIPTORS + listeners + DESCRIPTORS_A_CONNECTION;
   if (needed <= descriptorLimit) return;
   throw new EdgeError(
     'EDGE_ERR_LISTEN',
-    `${listeners} listeners need ${needed} descriptors in each process, and it may open ${descriptorLimit}: ` +
-      'raise `ulimit -n` (systemd: LimitNOFILE=), or set EDGEPROXY_LISTEN_ADDR to fewer addresses',
+    `with ${listeners} listener${listeners === 1 ? '' : 's'} each process needs ${needed} descriptors, and may open ` +
+      `${descriptorLimit}: raise ulimit -n (systemd: LimitNOFILE=), or set EDGEPROXY_LISTEN_ADDR to fewer addresses`,
   );
 }
 
