@@ -1,7 +1,7 @@
 // How pm2 runs edgeProxy:
 //
 //     pm2 start ecosystem.config.cjs        returns once the proxy serves
-//     pm2 sendSignal SIGUSR2 edgeproxy      rolls the workers; no connection is refused or cut
+//     pm2 sendSignal SIGUSR2 edgeproxy      rolls the workers; no client is refused, and what is open drains
 //     pm2 stop edgeproxy                    drains, then stops
 //     pm2 logs edgeproxy
 //
@@ -32,7 +32,8 @@ module.exports = {
   apps: [
     {
       name: 'edgeproxy',
-      script: join(__dirname, 'src', 'main.ts'),
+      // Relative to `cwd`: pm2 hands a script with a blank in its path to a shell, which takes it for several words.
+      script: 'src/main.ts',
       // Relative paths, such as the default `routing.db`, mean the same whatever directory pm2 was called from.
       cwd: __dirname,
       interpreter: existsSync(pinned) ? pinned : process.execPath,

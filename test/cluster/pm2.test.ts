@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import net, { type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,6 +34,11 @@ interface Pm2Process {
 const DRAIN_SECS = 60;
 // In the system's directory for such, not in tap's: sockets lie in it, and their paths end at about 100 characters.
 const home = mkdtempSync(join(tmpdir(), 'ep-'));
+// pm2 hands a script whose path has a blank to a shell, which takes it for two.
+const checkout = join(home, 'a checkout');
+mkdirSync(checkout);
+for (const name of ['src', 'workers', 'node_modules', 'package.json']) symlinkSync(join(ROOT, name), join(checkout, name));
+cpSync(join(ROOT, 'ecosystem.config.cjs'), join(checkout, 'ecosystem.config.cjs'));
 const dbPath = join(home, 'routing.db');
 // An address of our own, so that nobody takes our ports while the proxy is between two lives.
 const host = `127.${[...randomBytes(3)].map((byte) => 1 + (byte % 253)).join('.')}`;
@@ -58,7 +63,7 @@ async function pm2(...args: string[]): Promise<string> {
   return stdout;
 }
 
-const start = () => pm2('start', join(ROOT, 'ecosystem.config.cjs'));
+const start = () => pm2('start', join(checkout, 'ecosystem.config.cjs'));
 
 async function listed(): Promise<Pm2Process> {
   const processes = JSON.parse(await pm2('jlist')) as Pm2Process[];
