@@ -27,7 +27,8 @@ const SWITCHES: readonly Switch[] = [
   },
   {
     name: 'remove',
-    description: 'the same for good: mark a backend deleted; "backends set <id> --restore" brings it back',
+    description:
+      'mark a backend deleted: as disable does, and "enable" is not enough; "backends set <id> --restore" brings it back',
     apply: (editor, id) => editor.remove(id),
     done: 'removed',
   },

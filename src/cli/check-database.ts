@@ -1,12 +1,12 @@
 // Runs in: cli
 import { realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { whyNotWritable } from '../adapters/outbound/listening-sockets/why-not-writable.ts';
 import { LOAD_VERSION } from '../adapters/outbound/sqlite/load-protocol.ts';
 import { loadTable } from '../adapters/outbound/sqlite/load-table.ts';
 import type { Config } from '../config.ts';
 import { FLAG_DELETED, FLAG_HEALTHY, type RowProblem, type TableImage } from '../domain/table-image.ts';
 import { codeOf, EdgeError } from '../errors.ts';
-import { whyNotWritable } from './check-host.ts';
 import { count } from './output.ts';
 import { ownEndpointsOf } from './own-endpoints.ts';
 

@@ -63,7 +63,7 @@ export interface ErrorText {
 export function errorText(name: string): ErrorText {
   const code = name.toUpperCase();
   if (!isCode(code)) {
-    throw new EdgeError('EDGE_ERR_USAGE', `there is no code ${name.slice(0, 100)}: "edgeproxy --help" lists all`);
+    throw new EdgeError('EDGE_ERR_USAGE', `there is no code ${name.slice(0, 100)}: "edgeproxy help errors" lists all`);
   }
   const { exitCode, meaning } = ERRORS[code];
   return { code, exit_code: exitCode, meaning, remedy: REMEDIES[code] };

@@ -1,7 +1,7 @@
 // Runs in: cli
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { RollResult, WorkerView } from '../application/supervise-workers.ts';
+import type { RollResult } from '../application/supervise-workers.ts';
 import { EdgeError } from '../errors.ts';
 import { type AdminClient, isObject } from './admin-client.ts';
 import { ADMIN_NOTE, type AdminOptions, addAdminOptions, adminClient } from './admin-options.ts';
@@ -45,8 +45,7 @@ async function roll(options: RollOptions): Promise<void> {
   const client = adminClient(options);
   const say = json ? () => {} : remark;
   const before = await askCrew(client);
-  for (const line of describeStart(before)) say(line);
-  const rolled = await watchRoll(client, before.workers, say);
+  const rolled = await watchRoll(client, before, say);
   if (options.wait !== true || rolled.stopping) {
     show(json, rolled, () => [describeRoll(rolled)]);
     return;
@@ -80,15 +79,15 @@ async function watchDrains(
 }
 
 /** Starts the roll and tells of each change until it is over. */
-async function watchRoll(
-  client: AdminClient,
-  before: readonly WorkerView[],
-  say: (line: string) => void,
-): Promise<RollResult> {
+async function watchRoll(client: AdminClient, before: CrewView, say: (line: string) => void): Promise<RollResult> {
   const stalled = new AbortController();
-  let known = before;
+  let unsaid: readonly string[] = describeStart(before);
+  let known = before.workers;
   let changedAt = performance.now();
   const look = async (): Promise<void> => {
+    // Not before: a roll that is refused, since another one is under way, is refused at once.
+    for (const line of unsaid) say(line);
+    unsaid = [];
     // The roll's own request tells when the proxy is gone.
     const { workers } = await askCrew(client).catch(() => ({ workers: known }));
     const changes = describeChanges(known, workers);

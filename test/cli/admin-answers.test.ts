@@ -41,6 +41,16 @@ t.test('answers, and what becomes of them', async (t) => {
   }
 });
 
+t.test('a roll that is refused is not announced', async (t) => {
+  const server = http.createServer((request, response) => {
+    request.resume();
+    if (request.method === 'POST') response.writeHead(409).end(error('EDGE_ERR_BUSY', 'a roll is under way'));
+    else response.end('{"workers":[],"drainMs":1000,"reset":0}');
+  });
+  const { code, stderr } = await runCli(['workers', 'roll', '--admin', await listen(t, server)]);
+  t.same({ code, stderr }, { code: 8, stderr: 'edgeproxy: a roll is under way\n' });
+});
+
 t.test('text of the answer sends no terminal escapes', async (t) => {
   const state = '\x1b[2Jserving\u009b1m\u202e';
   const body = JSON.stringify({

@@ -131,8 +131,12 @@ t.test('a start that would fail fails here, with its exit code', async (t) => {
   const fails: readonly (readonly [Record<string, string>, number, RegExp])[] = [
     [{ EDGEPROXY_DB_PATH: 'no/routing.db' }, 4, /routing\.db cannot be created: the directory .*no does not exist/],
     [{ EDGEPROXY_DB_PATH: 'file/routing.db' }, 4, /routing\.db.*/],
-    [{ EDGEPROXY_ADMIN_ADDR: 'unix:no/admin.sock' }, 3, /cannot bind .*: the directory .*no does not exist/],
-    [{ EDGEPROXY_ADMIN_ADDR: 'unix:admin' }, 3, /a file that is no socket stands there/],
+    [
+      { EDGEPROXY_ADMIN_ADDR: 'unix:no/admin.sock' },
+      3,
+      /^edgeproxy: cannot listen on the admin address unix:\S+: the directory .*no does not exist: set EDGEPROXY_ADMIN_ADDR.*\n$/,
+    ],
+    [{ EDGEPROXY_ADMIN_ADDR: 'unix:admin' }, 3, /^edgeproxy: .*: a file that is no socket is there.*\n$/],
     [{ EDGEPROXY_ADMIN_ADDR: `unix:${'x'.repeat(109)}` }, 3, /may have 10[48] bytes/],
   ];
   for (const [env, code, message] of fails) {

@@ -37,7 +37,8 @@ const home = mkdtempSync(join(tmpdir(), 'ep-'));
 // pm2 hands a script whose path has a blank to a shell, which takes it for two.
 const checkout = join(home, 'a checkout');
 mkdirSync(checkout);
-for (const name of ['src', 'workers', 'node_modules', 'package.json']) symlinkSync(join(ROOT, name), join(checkout, name));
+for (const name of ['src', 'workers', 'node_modules', 'package.json'])
+  symlinkSync(join(ROOT, name), join(checkout, name));
 cpSync(join(ROOT, 'ecosystem.config.cjs'), join(checkout, 'ecosystem.config.cjs'));
 const dbPath = join(home, 'routing.db');
 // An address of our own, so that nobody takes our ports while the proxy is between two lives.

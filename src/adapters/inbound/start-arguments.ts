@@ -26,7 +26,7 @@ export function readStartArguments(args: readonly string[], program: Program): s
   throw new EdgeError(
     'EDGE_ERR_USAGE',
     `the proxy takes no arguments, and was given ${JSON.stringify(args[0]!.slice(0, 100))}: it is configured by environment ` +
-      'variables, which --help lists; the commands are those of src/cli.ts',
+      'variables, which --help lists; the commands are those of "npx edgeproxy"',
   );
 }
 

@@ -45,7 +45,7 @@ export function digits(min: number, max: number): Read<number> {
 export function integer(min: number, max: number): Read<number> {
   return (value, name) => {
     if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
-    throw usage(`${name} is ${shown(value)}: expected a whole number from ${min} to ${max}`);
+    throw usage(`${name} is ${JSON.stringify(value).slice(0, 100)}: expected a whole number from ${min} to ${max}`);
   };
 }
 

@@ -210,7 +210,10 @@ function answerError(onDefect: (error: Error) => void) {
     }
     const status = error.statusCode ?? 500;
     if (status >= 500) onDefect(error);
-    void answer(reply, status, status < 500 ? 'EDGE_ERR_USAGE' : 'EDGE_ERR_INTERNAL', error.message);
+    // What `curl -d` sends by itself is a form.
+    const message =
+      status === 415 ? 'the body must be JSON, with the header "content-type: application/json"' : error.message;
+    void answer(reply, status, status < 500 ? 'EDGE_ERR_USAGE' : 'EDGE_ERR_INTERNAL', message);
   };
 }
 

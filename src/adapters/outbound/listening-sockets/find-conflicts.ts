@@ -1,6 +1,6 @@
 // Runs in: primary, cli
 import { statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { ListeningSocket } from '../../../application/ports/listening-socket.ts';
 import type { Listener } from '../../../domain/entities.ts';
 import { isIPv6Only, type ListenAddress, overlap } from '../../../domain/listen-addresses.ts';
@@ -8,6 +8,7 @@ import { EdgeError } from '../../../errors.ts';
 import { formatEndpoint } from '../../../ip-address.ts';
 import { type Holder, holderOf, unixHolderOf } from './address-holder.ts';
 import { bindAddress } from './bind-address.ts';
+import { whyNotWritable } from './why-not-writable.ts';
 
 export type AdminAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -83,17 +84,25 @@ function findAdminConflict(admin: AdminAddress, listeners: readonly Listener[]):
   return null;
 }
 
+/** Of the path of a unix socket: `sun_path`, which need not end in a 0. */
+const MAX_SOCKET_PATH_BYTES = process.platform === 'linux' ? 108 : 104;
+
 /** A socket file that nobody listens on is removed when the server opens. */
 function findSocketFileConflict(path: string): Conflict | null {
   const where = `unix:${path}`;
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) {
-    const hasPlace = statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory() === true;
-    return hasPlace ? null : conflict('admin', where, `its directory does not exist: ${ADMIN_ADVICE}`);
-  }
-  if (!found.isSocket()) return conflict('admin', where, `a file that is no socket is there: ${ADMIN_ADVICE}`);
+  const because = whyNoSocket(path);
+  if (because !== null) return conflict('admin', where, `${because}: ${ADMIN_ADVICE}`);
   const holder = unixHolderOf(path);
   return holder === null ? null : conflict('admin', where, `${describe(holder)} has it: ${ADMIN_ADVICE}`, holder);
+}
+
+function whyNoSocket(path: string): string | null {
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
+    return `a unix socket's path may have ${MAX_SOCKET_PATH_BYTES} bytes`;
+  }
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found !== undefined && !found.isSocket()) return 'a file that is no socket is there';
+  return whyNotWritable(dirname(resolve(path)));
 }
 
 /** What the kernel says of an address: the errno's name. */

@@ -252,6 +252,7 @@ t.test('the admin address alone in the way', async (t) => {
     );
   server.close();
   refused({ kind: 'unix', path: `${directory}/plain` }, /a file that is no socket is there/);
-  refused({ kind: 'unix', path: `${directory}/none/s` }, /its directory does not exist/);
+  refused({ kind: 'unix', path: `${directory}/none/s` }, /the directory \S+none does not exist/);
+  refused({ kind: 'unix', path: `${directory}/${'x'.repeat(109)}` }, /path may have 10[48] bytes/);
   t.equal(claim(t, [listener(0)], { kind: 'unix', path }).length, 1, 'none is there any more');
 });
