@@ -145,7 +145,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const later = (work: Generator<void, void>) => aftermath.begin(work);
   const service = new ProxyService({ ...decisions, listeners, metrics, accessLog, boundary, outcomes, later });
 
-  const desk = new PickDesk({ service, boundary, heldBy: (incarnation) => ledger.heldBy(incarnation) });
+  const desk = new PickDesk({ service, boundary, clock, heldBy: (incarnation) => ledger.heldBy(incarnation) });
   const shares = new ShareClients((incarnation) => ledger.heldBy(incarnation), boundary);
   const launcher = new ClusterLauncher({
     code: new WorkerCode(fileURLToPath(new URL('..', import.meta.url)), log),

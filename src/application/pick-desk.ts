@@ -2,6 +2,7 @@
 import type { ClientAddress } from '../domain/entities.ts';
 import type { PickAnswer, PickRequest } from './ports/backend-picker.ts';
 import type { Boundary } from './ports/boundary.ts';
+import type { Clock } from './ports/clock.ts';
 import type { ProxyService } from './proxy-service.ts';
 
 /** A worker, as far as its picks go. */
@@ -24,6 +25,7 @@ export type SilentWorker = Pick<DeskWorker, 'incarnation' | 'silentMs'>;
 export interface PickDeskOptions {
   readonly service: ProxyService;
   readonly boundary: Boundary;
+  readonly clock: Clock;
   /** Slots that a worker holds. */
   readonly heldBy: (incarnation: number) => number;
   /** In ms, > 0. Default: 500. */
@@ -34,6 +36,7 @@ interface Question {
   readonly worker: DeskWorker;
   readonly request: PickRequest;
   readonly address: ClientAddress;
+  readonly since: number;
 }
 
 /** Workers that were asked at one time, and the picks that wait for their answers. */
@@ -94,17 +97,19 @@ export class PickDesk {
     this.#workers.add(worker);
   }
 
-  /** The worker is gone: nothing is asked of it any more, and its picks are forgotten. */
+  /** The worker is gone: nothing is asked of it any more, and its picks are not answered. The service hears of them. */
   leave(worker: DeskWorker): void {
     if (!this.#workers.delete(worker)) return;
-    this.#forget((question) => question.worker === worker);
+    const unanswered = this.#forget((question) => question.worker === worker);
+    for (const { request, address, since } of unanswered)
+      this.#options.service.leftUnanswered(worker.incarnation, request, address, since);
     this.#late.delete(worker);
     if (this.#round?.asked.delete(worker)) this.#wantTurn();
   }
 
   /** The answer comes at the end of this turn, or of a later one. */
   pick(worker: DeskWorker, request: PickRequest, address: ClientAddress): void {
-    this.#fresh.push({ worker, request, address });
+    this.#fresh.push({ worker, request, address, since: this.#options.clock.now() });
     this.#wantTurn();
   }
 
@@ -124,13 +129,15 @@ export class PickDesk {
     return true;
   }
 
-  #forget(isForgotten: (question: Question) => boolean): void {
-    const stays = (question: Question) => !isForgotten(question);
-    // Those that were looked at have been counted.
-    for (const { request } of this.#fresh.filter(isForgotten)) this.#options.service.came(request);
+  #forget(isForgotten: (question: Question) => boolean): Question[] {
+    const forgotten: Question[] = [];
+    const stays = (question: Question) => !isForgotten(question) || forgotten.push(question) === 0;
     this.#fresh = this.#fresh.filter(stays);
+    // Those that were looked at have been counted.
+    for (const { request } of forgotten) this.#options.service.came(request);
     this.#waiting = this.#waiting.filter(stays);
     if (this.#round !== null) this.#round.questions = this.#round.questions.filter(stays);
+    return forgotten;
   }
 
   #wantTurn(): void {

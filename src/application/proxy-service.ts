@@ -2,7 +2,7 @@
 import type { FailedDial } from '../domain/blame.ts';
 import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
 import type { ClientAddress, Listener, PickReason, RefusalReason } from '../domain/entities.ts';
-import { NumberMap } from '../domain/number-map.ts';
+import type { NumberMap } from '../domain/number-map.ts';
 import { Affinity, type Stake } from './affinity.ts';
 import { type DecideInput, type Decision, decideBackend, keepsBound, locate } from './decide-backend.ts';
 import type { DialOutcomes } from './dial-outcomes.ts';
@@ -11,6 +11,7 @@ import type { ClosedReport, PickAnswer, PickRequest, UnservedReport } from './po
 import type { Boundary } from './ports/boundary.ts';
 import type { Clock } from './ports/clock.ts';
 import type { MetricsStore } from './ports/metrics-store.ts';
+import { type RefusedClient, RefusedClients } from './refused-clients.ts';
 
 /** A slot, and what the access record will say of its connection. */
 export interface ConnectionLease extends Lease {
@@ -40,19 +41,6 @@ export interface ProxyServiceOptions extends Omit<DecideInput, 'movingTo' | 'led
   readonly later: (work: Generator<void, void>) => void;
 }
 
-/** A client that was refused at its pick, until its worker tells that it has turned it away. */
-interface RefusedClient {
-  readonly listener: Listener;
-  readonly address: ClientAddress;
-  readonly country: string | null;
-  readonly reason: RefusalReason;
-  readonly tried: readonly FailedDial[];
-  readonly at: number;
-}
-
-/** Of one worker. It turns clients away within some ms; beyond this, those of a worker that dies are not counted. */
-const MAX_REFUSED = 8192;
-
 /** Connections of a dead worker that are closed in one turn: some 5 us each. */
 const CLOSED_A_TURN = 256;
 
@@ -65,8 +53,7 @@ export class ProxyService {
   readonly #input: DecideInput;
   readonly #ledger: ConnectionLedger<ConnectionLease>;
   readonly #affinity: Affinity;
-  /** By worker, and by the seq of the pick. */
-  readonly #refused = new Map<number, NumberMap<RefusedClient>>();
+  readonly #refused = new RefusedClients();
 
   constructor(options: ProxyServiceOptions) {
     this.#options = options;
@@ -83,7 +70,7 @@ export class ProxyService {
   /** From now on the worker may pick. */
   workerJoined(incarnation: number): void {
     this.#ledger.admit(incarnation);
-    if (!this.#refused.has(incarnation)) this.#refused.set(incarnation, new NumberMap());
+    this.#refused.join(incarnation);
   }
 
   /**
@@ -92,9 +79,7 @@ export class ProxyService {
    */
   workerLeft(incarnation: number): number {
     const leases = this.#ledger.releaseAll(incarnation);
-    const refused = this.#refused.get(incarnation) ?? new NumberMap();
-    this.#refused.delete(incarnation);
-    this.#options.later(this.#closeCut(leases, refused));
+    this.#options.later(this.#closeCut(leases, this.#refused.leave(incarnation)));
     return leases.size;
   }
 
@@ -105,7 +90,11 @@ export class ProxyService {
       // Each for itself: the others give back and are recorded all the same.
       this.#options.boundary.run('client', () => {
         this.#affinity.giveBack(lease.stake, now);
-        this.#recordClosed(lease, 'worker_died', { ...NOTHING_KNOWN, totalMs: now - lease.pickedAt });
+        this.#recordClosed(lease, 'worker_died', {
+          ...NOTHING_KNOWN,
+          totalMs: now - lease.pickedAt,
+          attempts: lease.tried.length + 1,
+        });
       });
       if (++count % CLOSED_A_TURN === 0) yield;
     }
@@ -114,6 +103,14 @@ export class ProxyService {
       this.#options.boundary.run('client', () => this.#recordRefused(client, now - client.at));
       if (++count % CLOSED_A_TURN === 0) yield;
     }
+  }
+
+  /** The worker is gone, or as good as gone, with a client that waited since a moment for its pick to be answered. */
+  leftUnanswered(incarnation: number, request: PickRequest, address: ClientAddress, since: number): void {
+    const listener = this.#options.listeners[request.listener];
+    if (listener === undefined) return;
+    const { seq, tried } = request;
+    this.#refused.keep(incarnation, seq, { listener, address, reason: 'worker_died', tried, at: since });
   }
 
   /** A client is there, or has come to its next attempt; `pick` tells it by itself. */
@@ -148,10 +145,8 @@ export class ProxyService {
     const decision = this.decide(listener, address, request.tried, now);
     if (look === 'first' && isUnsure(decision, othersWait)) return 'unsure';
     if (decision.kind === 'refuse') {
-      const { reason, country } = decision;
-      const refused = this.#refused.get(incarnation);
-      if (refused !== undefined && refused.size < MAX_REFUSED)
-        refused.set(request.seq, { listener, address, country, reason, tried: request.tried, at: now });
+      const { reason } = decision;
+      this.#refused.keep(incarnation, request.seq, { listener, address, reason, tried: request.tried, at: now });
       return { kind: 'refused', reason };
     }
 
@@ -223,21 +218,20 @@ export class ProxyService {
   unserved(incarnation: number, report: UnservedReport, address: ClientAddress): boolean {
     const listener = this.#options.listeners[report.listener];
     if (listener === undefined) return false;
-    this.#refused.get(incarnation)?.delete(report.seq);
+    this.#refused.forget(incarnation, report.seq);
     if (report.tried.length === 0 && NEVER_ASKED.has(report.reason)) this.#options.metrics.accepted();
     const { reason, tried, totalMs } = report;
-    const country = locate(this.#options.geo, address)?.country ?? null;
-    this.#recordRefused({ listener, address, country, reason, tried }, totalMs);
+    this.#recordRefused({ listener, address, reason, tried }, totalMs);
     return true;
   }
 
   #recordRefused(client: Omit<RefusedClient, 'at'>, totalMs: number): void {
-    const { listener, address, country, reason, tried } = client;
+    const { listener, address, reason, tried } = client;
     this.#options.metrics.refused(reason);
     this.#options.outcomes.refused(reason, this.#options.clock.now());
     this.#options.accessLog.write({
       client: address.text,
-      country,
+      country: locate(this.#options.geo, address)?.country ?? null,
       listener: listener.name,
       backend: null,
       why: reason,
@@ -291,4 +285,4 @@ function isUnsure(decision: Decision, othersWait: boolean): boolean {
 const NEVER_ASKED: ReadonlySet<RefusalReason> = new Set(['primary_silent', 'too_many_picks', 'descriptor_limit']);
 
 /** What a worker that died can no longer tell. */
-const NOTHING_KNOWN = { bytesToBackend: 0, bytesToClient: 0, pickMs: 0, connectMs: 0, attempts: 1 };
+const NOTHING_KNOWN = { bytesToBackend: 0, bytesToClient: 0, pickMs: 0, connectMs: 0 };

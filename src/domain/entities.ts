@@ -91,6 +91,8 @@ export const REFUSAL_REASONS = [
   'too_many_picks',
   /** the worker is near its descriptor limit */
   'descriptor_limit',
+  /** the worker died before the client's pick was answered */
+  'worker_died',
   /** the primary failed at its pick, by a defect that its log names */
   'internal_error',
 ] as const;

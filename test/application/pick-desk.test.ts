@@ -3,7 +3,7 @@ import t from 'tap';
 import type { DeskWorker } from '../../src/application/pick-desk.ts';
 import type { PickAnswer } from '../../src/application/ports/backend-picker.ts';
 import { until } from '../fixtures/until.ts';
-import { address, Rig, type RigOptions } from './rig.ts';
+import { address, Rig, type RigOptions, refusedBy } from './rig.ts';
 
 /** A worker that writes down what it is told. */
 class Worker implements DeskWorker {
@@ -207,6 +207,36 @@ t.test('a worker that dies is not waited for, and what it held is free', async (
   desk.leave(a);
   t.notOk(desk.synced(a, 1));
 });
+
+t.test(
+  'clients whose pick was not answered when their worker died are counted once, and have their record',
+  async (t) => {
+    const { rig, desk, workers } = await setUp();
+    const [a, b] = workers as [Worker, Worker];
+    b.pick(1, '10.0.0.1');
+    await nextTurn();
+    a.pick(1, '10.0.0.2');
+    await nextTurn();
+    t.equal(desk.waiting, 1, 'of a round');
+    a.pick(2, '10.0.0.3');
+    await nextTurn();
+    t.equal(desk.waiting, 2, 'for the next round');
+    desk.pick(a, { seq: 3, listener: 1, address: '10.0.0.4', tried: [refusedBy('far')] }, address('10.0.0.4'));
+    rig.now = 20;
+    desk.leave(a);
+    t.equal(rig.service.workerLeft(a.incarnation), 0);
+    const told = rig.records.map(({ client, backend, why, close, attempts, totalMs }) =>
+      [client, backend, why, close, attempts, totalMs].join(' '),
+    );
+    t.same(told.sort(), [
+      '10.0.0.2  worker_died refused 0 20',
+      '10.0.0.3  worker_died refused 0 20',
+      '10.0.0.4  worker_died refused 1 20',
+    ]);
+    // The last one was counted when it came first.
+    t.match(rig.metrics.counts, { accepted: 3, 'refused worker_died': 3 });
+  },
+);
 
 t.test('a pick that its worker gave up is not answered', async (t) => {
   const { rig, desk, workers } = await setUp();

@@ -225,6 +225,16 @@ t.test('a record names the dials that failed, and only then', async (t) => {
   t.notOk('ours' in rig.records[0]!.tried![0]!);
 });
 
+t.test('a connection that its worker took with it has as many attempts as it was dialled', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }, { id: 'b' }]);
+  rig.got(1, ME, { tried: ['a'] });
+  rig.got(2, ME);
+  rig.service.workerLeft(1);
+  const told = rig.records.map(({ close, attempts, tried = [] }) => `${close} ${attempts} ${tried.length}`);
+  t.same(told.sort(), ['worker_died 1 0', 'worker_died 2 1']);
+});
+
 t.test('clients that were refused are counted once, also when their worker dies first', async (t) => {
   const rig = new Rig();
   rig.service.workerJoined(2);

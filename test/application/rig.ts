@@ -94,7 +94,8 @@ export class Rig {
     });
     this.service.workerJoined(1);
     const heldBy = (incarnation: number) => this.ledger.heldBy(incarnation);
-    this.desk = new PickDesk({ service: this.service, boundary: this.boundary, heldBy, patienceMs });
+    const { service, boundary, clock } = this;
+    this.desk = new PickDesk({ service, boundary, clock, heldBy, patienceMs });
   }
 
   get decisions() {
