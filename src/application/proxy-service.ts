@@ -84,15 +84,17 @@ export class ProxyService {
   }
 
   *#closeCut(leases: NumberMap<ConnectionLease>, refused: NumberMap<RefusedClient>): Generator<void, void> {
-    const now = this.#options.clock.now();
+    const { clock } = this.#options;
+    const diedAt = clock.now();
     let count = 0;
     for (const lease of leases.values()) {
       // Each for itself: the others give back and are recorded all the same.
       this.#options.boundary.run('client', () => {
-        this.#affinity.giveBack(lease.stake, now);
+        // The client may have been here since.
+        this.#affinity.giveBack(lease.stake, clock.now());
         this.#recordClosed(lease, 'worker_died', {
           ...NOTHING_KNOWN,
-          totalMs: now - lease.pickedAt,
+          totalMs: diedAt - lease.pickedAt,
           attempts: lease.tried.length + 1,
         });
       });
@@ -100,7 +102,7 @@ export class ProxyService {
     }
     // The kernel closed their sockets with it, whatever it had still to say.
     for (const client of refused.values()) {
-      this.#options.boundary.run('client', () => this.#recordRefused(client, now - client.at));
+      this.#options.boundary.run('client', () => this.#recordRefused(client, diedAt - client.at));
       if (++count % CLOSED_A_TURN === 0) yield;
     }
   }

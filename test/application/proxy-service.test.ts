@@ -1,5 +1,5 @@
 import t from 'tap';
-import { CLOSED, LISTENERS, Rig, refusedBy } from './rig.ts';
+import { CLOSED, LISTENERS, Rig, refusedBy, TTL_MS } from './rig.ts';
 
 const ME = '10.0.0.1';
 
@@ -142,6 +142,30 @@ t.test('a death of thousands frees all slots at once, and closes them a bounded 
   t.equal(rig.records.length, 1001, 'the refused client, too');
   t.equal(rig.openConnections('10.0.0.1'), 1, 'its new one');
   t.equal(rig.openConnections('10.0.0.2'), 0);
+});
+
+t.test('a client that is back before its dead connection is closed keeps its binding as long as any', async (t) => {
+  const rig = new Rig();
+  const left: Generator<void, void>[] = [];
+  rig.later = (work) => {
+    if (work.next().done !== true) left.push(work);
+  };
+  await rig.serve([{ id: 'a' }]);
+  const clients = Array.from({ length: 300 }, (_, i) => `10.0.${i >> 8}.${i & 255}`);
+  for (const [i, client] of clients.entries()) {
+    rig.got(i + 1, client);
+    rig.connected(i + 1);
+  }
+  rig.service.workerLeft(1);
+  const late = clients.find((client) => rig.openConnections(client) === 1)!;
+  rig.now = TTL_MS - 100;
+  rig.service.workerJoined(2);
+  t.equal(rig.got(1, late, { worker: 2 }), 'a bound');
+  rig.closed(1, 2);
+  for (const _ of left[0]!);
+  t.equal(rig.records.at(-1)?.totalMs, 0, 'it was open until the death');
+  rig.now += 200;
+  t.equal(rig.boundTo(late), 'a', 'it was seen last 200 ms ago, and not when the worker died');
 });
 
 t.test('each connection has one access record', async (t) => {
