@@ -16,6 +16,9 @@ const DESCRIPTORS = 4 * CROWD + 500;
 /** Events of one delivery, at most. */
 const MOST = 256;
 
+/** Each of them may be served once in a turn. */
+const LISTENERS = 20;
+
 /** Clients that come when the first of the crowd was told. */
 const NEWCOMERS = 8;
 
@@ -49,6 +52,25 @@ export function crowdSuite(t: Test, make: MakeEngine): void {
     for (const conn of conns) rig.connect(conn, hole);
     t.equal(await last, NEWCOMERS, 'all that came at the first were accepted before the last');
   });
+
+  t.test(
+    'no more clients are accepted than can be told in a turn, by however many listeners they come',
+    { skip },
+    async (t) => {
+      let accepted = 0;
+      let untold = 0;
+      const rig = await Rig.start(t, make, options, ({ type }) => {
+        if (type === 'accepted') untold = Math.max(untold, rig.engine.size - accepted++);
+      });
+      const ports = await Promise.all(
+        Array.from({ length: LISTENERS }, (_, listener) => rig.listen('127.0.0.1', listener)),
+      );
+      // In one turn: the kernel has them all before the engine looks.
+      for (let i = 0; i < CROWD; i++) void client(t, ports[i % LISTENERS]!);
+      for (let i = 0; i < CROWD; i++) await rig.next('accepted');
+      t.ok(untold <= MOST, `${untold} of ${CROWD} at most`);
+    },
+  );
 
   t.test('the ends of a crowd are told in turns', { skip }, async (t) => {
     const rig = await Rig.start(t, make, options);

@@ -65,10 +65,9 @@ void batch_part(struct batch *batch, uint64_t told) {
   if (count > 0) memmove(batch->partings, batch->partings + count, batch->parting_count * sizeof *batch->partings);
 }
 
-/* What can wait does so for this long at most, in ms, or until there are so many: each call into JavaScript, and the
- * frame that it writes to the primary, costs as much as what it tells of some connections. */
+/* What can wait does so for this long at most, in ms, or until there is enough for a turn: each call into JavaScript, and
+ * the frame that it writes to the primary, costs as much as what it tells of some connections. */
 #define WAIT_MS 5
-#define WAIT_RECORDS 256
 
 static void make_room(struct batch *batch) {
   if (batch->first + batch->count < batch->capacity) return;
@@ -90,7 +89,7 @@ static void make_room(struct batch *batch) {
 static struct record *push(engine *e, enum record_type type, bool can_wait) {
   struct batch *batch = &e->batch;
   make_room(batch);
-  if (!can_wait || batch->count >= WAIT_RECORDS)
+  if (!can_wait || batch->count >= RECORDS_A_TURN)
     loop_want_delivery(e);
   else if (batch->count == 0)
     loop_want_delivery_within(e, WAIT_MS);

@@ -34,6 +34,10 @@ enum close_reason {
 
 #define RECORD_TEXT 48
 
+/* Events of one call into JavaScript, and of one turn: it takes some us for each. No client is accepted while so many are
+ * still to be told: the kernel has a queue for those, and other processes may take them. */
+#define RECORDS_A_TURN 256
+
 /* One event, as JavaScript reads it from an ArrayBuffer. */
 struct record {
   int32_t type;

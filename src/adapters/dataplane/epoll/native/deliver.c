@@ -5,15 +5,12 @@
 #include "engine.h"
 #include "loop.h"
 
-/* Events of one call, and of one turn: JavaScript takes some us for each. */
-#define MAX_RECORDS 256
-
 /* An ArrayBuffer for the events. false: there is none; an exception is pending. */
 static bool make_records(engine *e) {
   napi_value buffer;
   void *data;
   if (e->records != NULL) return true;
-  if (napi_create_arraybuffer(e->env, MAX_RECORDS * sizeof(struct record), &data, &buffer) != napi_ok ||
+  if (napi_create_arraybuffer(e->env, RECORDS_A_TURN * sizeof(struct record), &data, &buffer) != napi_ok ||
       napi_create_reference(e->env, buffer, 1, &e->records) != napi_ok)
     return false;
   e->records_data = data;
@@ -33,7 +30,7 @@ void deliver(engine *e) {
   if (e->closing || e->batch.count == 0 || napi_open_handle_scope(env, &scope) != napi_ok) return;
   if (!make_records(e)) napi_fatal_error("edgeproxy", NAPI_AUTO_LENGTH, "no memory for events", NAPI_AUTO_LENGTH);
   struct batch *batch = &e->batch;
-  uint32_t count = batch->count < MAX_RECORDS ? batch->count : MAX_RECORDS;
+  uint32_t count = batch->count < RECORDS_A_TURN ? batch->count : RECORDS_A_TURN;
   memcpy(e->records_data, batch->records + batch->first, count * sizeof(struct record));
   /* Before the call: what it causes belongs to a later batch. */
   batch_forget(batch, count);

@@ -205,7 +205,7 @@ static enum after_failure refuse_with_reserve(engine *e, const struct listener *
 }
 
 static void accept_batch(engine *e, struct listener *listener, int batch, bool patient) {
-  for (int i = 0; i < batch; i++) {
+  for (int i = 0; i < batch && e->batch.count < RECORDS_A_TURN; i++) {
     if (patient && is_ahead(e)) {
       hold_back(e, true);
       return;
