@@ -12,9 +12,12 @@
 #include "relay.h"
 #include "timers.h"
 
-/* Sockets whose events are fetched at once, between two looks at the clock. What was not fetched is ready in the next
- * turn, edges too. */
-#define READY_AT_ONCE 32
+/* Sockets whose events are fetched at once, between two looks at the clock: each may have a MiB to pass on. What was not
+ * fetched is ready in the next turn, edges too. */
+#define READY_AT_ONCE 8
+
+/* The same for `settle`, which is done when fewer are ready: bulky flows alone are not to keep it from that. */
+#define SETTLE_AT_ONCE 32
 
 /* Turns that `settle` takes at most: so many are ready only while bytes flow, which nobody waits for. */
 #define SETTLE_TURNS 64
@@ -46,15 +49,15 @@ static void dispatch(engine *e, const struct epoll_event *event) {
 }
 
 /* false: there may be more. */
-static bool serve_ready(engine *e) {
-  struct epoll_event ready[READY_AT_ONCE];
+static bool serve_ready(engine *e, int at_once) {
+  struct epoll_event ready[SETTLE_AT_ONCE];
   uint64_t start = uv_hrtime();
   e->turn++;
   do {
-    int count = e->epoll_fd < 0 ? 0 : epoll_wait(e->epoll_fd, ready, READY_AT_ONCE, 0);
+    int count = e->epoll_fd < 0 ? 0 : epoll_wait(e->epoll_fd, ready, at_once, 0);
     e->now = uv_hrtime();
     for (int i = 0; i < count; i++) dispatch(e, &ready[i]);
-    if (count < READY_AT_ONCE) return true;
+    if (count < at_once) return true;
   } while (e->now - start < SHARE_OF_TURN);
   return false;
 }
@@ -62,13 +65,13 @@ static bool serve_ready(engine *e) {
 static void on_poll(uv_poll_t *handle, int status, int events) {
   (void)status;
   (void)events;
-  (void)serve_ready(handle->data);
+  (void)serve_ready(handle->data, READY_AT_ONCE);
 }
 
 /* Serves what is ready before it tells, as long as that takes. */
 static void settle_on(engine *e) {
   if (e->settles == 0) return;
-  if (!serve_ready(e) && e->settle_turns-- > 0) {
+  if (!serve_ready(e, SETTLE_AT_ONCE) && e->settle_turns-- > 0) {
     loop_want_delivery(e);
     return;
   }
