@@ -64,6 +64,13 @@ t.test('what this host lacks is no failure of a backend', async (t) => {
   t.same(told, ['descriptors EMFILE a', 'descriptors EMFILE a', 'descriptors EMFILE a']);
 });
 
+t.test('what a router on the way says is no lack of ours', async (t) => {
+  const outcomes = new DialOutcomes();
+  for (const now of [0, 1, 2]) outcomes.failed('L', 'a', 'EHOSTUNREACH', false, now);
+  t.match(outcomes.failing(2), [['a', { count: 3, code: 'EHOSTUNREACH' }]]);
+  t.same(outcomes.lacks(2), []);
+});
+
 t.test('the backends that are kept are bounded; the one that was heard of least lately goes', async (t) => {
   const outcomes = new DialOutcomes();
   for (let round = 0; round < 3; round++) for (let i = 0; i < 1000; i++) refused(outcomes, round, `b${i}`);
@@ -75,11 +82,11 @@ t.test('the backends that are kept are bounded; the one that was heard of least 
 });
 
 t.test('a lack is told once a minute, with what to do and how often it was', async (t) => {
-  const clock = { at: 0, now: () => clock.at };
+  const clock = { at: 500_000, now: () => clock.at };
   const records: unknown[] = [];
   const write = (fields: object, message: string) => void records.push({ ...fields, message });
   const lacks = new TellLacks({ debug: write, info: write, warn: write, error: write }, clock);
-  for (clock.at = 0; clock.at < 60_000; clock.at += 10_000) lacks.happened('ports', 'EADDRNOTAVAIL', 'a');
+  for (; clock.at < 560_000; clock.at += 10_000) lacks.happened('ports', 'EADDRNOTAVAIL', 'a');
   lacks.happened('ports', 'EADDRNOTAVAIL', 'b');
   lacks.happened('route', 'ENETUNREACH', 'c');
   t.match(records, [

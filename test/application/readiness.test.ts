@@ -88,6 +88,8 @@ t.test('what is worth a look is told, and is no reason not to serve', async (t) 
     /^listener 127\.0\.0\.1:8081 refuses its clients: no backend of app game is enabled/,
   ]);
   t.notMatch((await look({ workers: { crashes: 1 } })).reasons.join(), /crash/, 'one crash is no loop');
+  t.match((await look({ workers: { crashes: 2 } })).reasons.join(), /2 in a row/, 'a second one is');
+  t.match((await look({ routing: { badRows: 1 } })).reasons.join(), /^1 routing rows/);
 });
 
 const [ANY, GAME] = LISTENERS.map(({ name }) => name) as [string, string];

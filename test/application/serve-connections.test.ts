@@ -10,6 +10,7 @@ import type {
 } from '../../src/application/ports/backend-picker.ts';
 import type { Clock } from '../../src/application/ports/clock.ts';
 import { ServeConnections, type ServeOptions } from '../../src/application/serve-connections.ts';
+import { until } from '../fixtures/until.ts';
 import { Rig } from './rig.ts';
 import { accepted, closed, connected, failed, ScriptedDataPlane } from './scripted-data-plane.ts';
 
@@ -407,20 +408,22 @@ t.test(
   },
 );
 
-t.test('a host that stays without descriptors turns the client away by that name', async (t) => {
-  const rig = new Rig();
-  await rig.serve([{ id: 'a' }, { id: 'b' }]);
-  const { picker, engine, pauses } = pausing(rig, 2);
-  engine.emit(accepted(1));
-  await picker.answer();
-  engine.emit(failed(1, 'ENFILE', true));
-  pauses[0]?.act();
-  engine.emit(failed(1, 'ENFILE', true));
-  t.equal(engine.wish(1), 'reject');
-  engine.emit(closed(1, 'rejected'));
-  t.match(rig.records, [{ backend: null, why: 'local_resources', attempts: 2 }]);
-  t.equal(rig.ledger.total, 0);
-});
+for (const code of ['ENFILE', 'ENOMEM']) {
+  t.test(`a host that stays without what every dial takes (${code}) turns the client away by that name`, async (t) => {
+    const rig = new Rig();
+    await rig.serve([{ id: 'a' }, { id: 'b' }]);
+    const { picker, engine, pauses } = pausing(rig, 2);
+    engine.emit(accepted(1));
+    await picker.answer();
+    engine.emit(failed(1, code, true));
+    pauses[0]?.act();
+    engine.emit(failed(1, code, true));
+    t.equal(engine.wish(1), 'reject');
+    engine.emit(closed(1, 'rejected'));
+    t.match(rig.records, [{ backend: null, why: 'local_resources', attempts: 2 }]);
+    t.equal(rig.ledger.total, 0);
+  });
+}
 
 for (const [code, pausesBefore] of [
   ['EADDRNOTAVAIL', 1],
@@ -482,6 +485,19 @@ t.test('a client that goes while its dial waits is not dialled for', async (t) =
   t.ok(pauses[0]?.cancelled);
   t.equal(rig.ledger.total, 0);
   t.match(rig.records, [{ backend: 'a', close: 'client_reset', tried: [{ code: 'ENOBUFS' }] }]);
+});
+
+t.test('by the timers of the system, too, a dial is made again for whoever is still there', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  const { picker, engine } = worker(rig);
+  engine.emit(accepted(1), accepted(2));
+  await picker.answer();
+  // Its pause would be over first, and the engine throws when it is to dial for one that is gone.
+  engine.emit(failed(2, 'ENOBUFS', true), closed(2, 'client_reset'), failed(1, 'ENOBUFS', true));
+  await until('the dial', () => engine.wish(1).startsWith('connect'));
+  engine.emit(connected(1), closed(1));
+  t.equal(rig.ledger.total, 0);
 });
 
 t.test('the time of picks does not hold the time of dials', async (t) => {

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { rollAndTell } from '../../src/application/roll-workers.ts';
 import { DRAIN_MS, running, settled, stage } from './stage.ts';
 
 t.test('the start is over when every worker accepts', async (t) => {
@@ -41,7 +42,7 @@ t.test('a roll replaces one worker at a time, each after its successor accepts',
   await settled();
   t.same(launcher.told(), ['3 accepts', '1 drains', '4 starts']);
   launcher.worker(4).accepts();
-  t.match(await rolling, { replaced: 2, stopping: false });
+  t.same(await rolling, { replaced: 2, draining: 0, resetInMs: 0, stopping: false });
   t.same(launcher.told(), ['4 accepts', '2 drains']);
   t.match(supervisor.health(), { serving: 2, draining: 2 });
   launcher.worker(1).exits();
@@ -224,14 +225,14 @@ t.test('more workers wanted during a roll: they are of the new code and stay', a
 t.test('a roll says what is still open and until when, and drains count what they reset', async (t) => {
   const { launcher, supervisor, held, pass } = await running(t, 2);
   held.set(1, 3);
-  held.set(2, 4);
+  held.set(2, 1);
   const rolling = supervisor.roll();
   launcher.worker(3).accepts();
   await settled();
   pass(1_000);
   held.set(3, 5);
   launcher.worker(4).accepts();
-  t.same(await rolling, { replaced: 2, draining: 7, resetInMs: DRAIN_MS, stopping: false });
+  t.same(await rolling, { replaced: 2, draining: 4, resetInMs: DRAIN_MS, stopping: false });
   t.match(supervisor.list(), [
     { incarnation: 1, resetInMs: DRAIN_MS - 1_000 },
     { incarnation: 2, resetInMs: DRAIN_MS },
@@ -271,6 +272,44 @@ t.test('a worker that drains is no part of the share', async (t) => {
   supervisor.scale(2);
   t.equal(launcher.worker(1).drained, true);
   for (const incarnation of [2, 3]) t.equal(launcher.worker(incarnation).shareOfClients, 1125, `of ${incarnation}`);
+});
+
+t.test('a worker that died is no part of the share', async (t) => {
+  const { launcher, held } = await running(t, 3);
+  for (const incarnation of [2, 3]) held.set(incarnation, 1000);
+  launcher.worker(1).exits({ signal: 'SIGKILL' });
+  for (const incarnation of [2, 3]) t.equal(launcher.worker(incarnation).shareOfClients, 1125, `of ${incarnation}`);
+});
+
+t.test('the end of a successor that came to nothing does not touch the one that starts in its stead', async (t) => {
+  const { launcher, supervisor, held } = await running(t, 2);
+  held.set(1, 5);
+  launcher.worker(1).events.retiring();
+  supervisor.scale(1);
+  await settled();
+  t.same(launcher.told(), ['3 starts', '3 drains', '2 drains']);
+  launcher.worker(1).events.retiring();
+  launcher.worker(3).exits();
+  t.same(launcher.told(), ['4 starts', '3 exits']);
+  launcher.worker(4).accepts();
+  await settled();
+  t.same(launcher.told(), ['4 accepts', '1 drains']);
+});
+
+t.test('what became of a roll that nobody waits for is in the log', async (t) => {
+  const { launcher, supervisor, log } = await running(t, 1);
+  rollAndTell(supervisor, log);
+  rollAndTell(supervisor, log);
+  await settled();
+  launcher.worker(2).exits({ code: 1, reason: 'cannot listen' });
+  await settled();
+  t.match(
+    log.said.filter(({ message }) => /^roll (?!started$)/.test(message)),
+    [
+      { level: 'warn', message: 'roll not started', fields: { reason: /under way/ } },
+      { level: 'error', message: /serve on$/, fields: { code: 'EDGE_ERR_WORKER_START', reason: /cannot listen/ } },
+    ],
+  );
 });
 
 t.test('one that drains before it came to serve has a second to hear of it, unless it had come to serve', async (t) => {

@@ -44,6 +44,16 @@ t.test('code that does not come to serve is held back from the first time, up to
   t.equal(budget.inARow(at + 5_000, 1), 0);
 });
 
+t.test('a crash shows until a worker has come to serve and some seconds were calm', async (t) => {
+  const budget = new RestartBudget();
+  budget.died(1_000, 950, false, 1);
+  t.equal(budget.inARow(30_000, 1), 1, 'its successor hangs in its start');
+  budget.died(31_000, 1_100, false, 1);
+  budget.cameToServe();
+  t.equal(budget.inARow(35_999, 1), 2, 'one that only just came to serve is no calm yet');
+  t.equal(budget.inARow(36_000, 1), 0);
+});
+
 t.test('those that were started together and fail together fail once', async (t) => {
   const budget = new RestartBudget();
   for (let i = 0; i < 64; i++) budget.died(100 + i, 0, false, 64);
