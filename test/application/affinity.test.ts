@@ -315,3 +315,30 @@ t.test('a full binding table serves without affinity', async (t) => {
   for (const seq of [2, 3]) t.ok(rig.connected(seq) && rig.closed(seq));
   t.equal(rig.boundTo(ME), 'a');
 });
+
+t.test('a move outlives other connections of its client, and ends with those that carry it', async (t) => {
+  const rig = new Rig();
+  const rows = [
+    { id: 'a', weight: 1000 },
+    { id: 'b', region: 'us' as const },
+    { id: 'c', region: 'us' as const },
+  ];
+  await rig.serve(rows.slice(0, 1));
+  t.equal(rig.got(1, ME), 'a picked');
+  rig.connected(1);
+  await rig.serve(rows);
+  rig.got(2, ME);
+  rig.failed(2);
+  const to = rig.got(3, ME, { tried: ['a'] }).split(' ')[0]!;
+  // Not of the move, though of its binding.
+  rig.closed(1);
+  rig.got(4, ME);
+  rig.failed(4);
+  t.equal(rig.got(5, ME, { tried: ['a'] }), `${to} retried`, 'and not the one that is less loaded');
+  // Neither of the two that carried it arrives, and its goal takes no new clients any more.
+  rig.got(6, ME);
+  for (const seq of [3, 5]) rig.service.abandoned(1, seq);
+  await rig.serve(rows.map((row) => (row.id === to ? { ...row, weight: 0 } : row)));
+  rig.failed(6);
+  t.equal(rig.got(7, ME, { tried: ['a'] }), `${to === 'b' ? 'c' : 'b'} retried`);
+});

@@ -1,3 +1,5 @@
+import { mock } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { InternalErrors } from '../../src/application/internal-errors.ts';
 import { ReloadRouting } from '../../src/application/reload-routing.ts';
@@ -148,6 +150,86 @@ t.test('what the operator should mend is said once, though the table is loaded a
   repository.look = async () => ({ ...(await look(true)), warning: 'a left-over file' });
   for (let i = 0; i < 3; i++) await reload.look();
   t.same(said(), ['warn: routing database needs attention', 'info: routing table loaded']);
+});
+
+t.test('a database that can be read again is well, though nothing in it changed', async (t) => {
+  const { repository, reload, said } = setUp([{ id: 'a' }]);
+  await reload.look();
+  said();
+  const { look } = repository;
+  repository.look = async () => ({ kind: 'failed', code: 'EDGE_ERR_DB_LOCKED', message: 'it is locked' });
+  await reload.look();
+  repository.look = look;
+  await reload.look();
+  t.same(said().slice(1), ['info: routing database is readable again']);
+  t.match(reload.health(), { version: 1, error: '', loads: 1 });
+});
+
+t.test('rows of which none is good do not end the service, until they are mended or removed', async (t) => {
+  const { rig, repository, reload, said } = setUp([{ id: 'a' }]);
+  await reload.look();
+  said();
+  const problem = { id: 'x', column: 'port', value: 'abc', expected: '1 to 65535' };
+  repository.set([], [problem]);
+  for (let i = 0; i < 3; i++) await reload.look();
+  t.same(said(), [
+    'warn: routing rows skipped; the good ones serve',
+    'error: routing database not loaded; the last good table serves on',
+  ]);
+  t.match(reload.health(), { version: 1, badRows: 1, error: /each of its 1 rows/, loads: 2, failures: 1 });
+  t.equal(rig.got(1, '10.0.0.1'), 'a picked');
+  repository.set([]);
+  await reload.look();
+  t.match(reload.health(), { version: 2, backends: 0, badRows: 0, error: '' }, 'an empty table is a wish');
+  repository.set([], [problem]);
+  await reload.look();
+  t.equal(reload.health().error, '', 'and nothing is lost where nobody serves');
+});
+
+t.test('a stop during a look is followed by no further one', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.teardown(() => mock.timers.reset());
+  const { repository, reload } = setUp();
+  let looks = 0;
+  let letGo = () => {};
+  repository.look = async () => {
+    looks++;
+    await new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    return { kind: 'unchanged' };
+  };
+  const turn = async () => {
+    mock.timers.tick(1000);
+    await nextTurn();
+  };
+  reload.every(1000);
+  await turn();
+  letGo();
+  await nextTurn();
+  await turn();
+  t.equal(looks, 2);
+  const stopped = reload.stop();
+  letGo();
+  await stopped;
+  for (let i = 0; i < 3; i++) await turn();
+  t.equal(looks, 2);
+});
+
+t.test('a stop between two looks is followed by none', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.teardown(() => mock.timers.reset());
+  const { repository, reload } = setUp();
+  let looks = 0;
+  repository.look = async () => {
+    looks++;
+    return { kind: 'unchanged' };
+  };
+  reload.every(1000);
+  await reload.stop();
+  mock.timers.tick(1000);
+  await nextTurn();
+  t.equal(looks, 0);
 });
 
 t.test('looks that are asked for at once are one look', async (t) => {

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap';
 import { Channel } from '../../src/ipc/channel.ts';
 import { encodeFrame } from '../../src/ipc/codec.ts';
 import { socketPair } from '../fixtures/socket-pair.ts';
+import { until } from '../fixtures/until.ts';
 
 type Message = [number, ...unknown[]];
 
@@ -108,6 +109,21 @@ t.test('thousands of messages are heard in order, a bounded number in a turn', a
   // And the socket is read on.
   a.theirs.write(encodeFrame([[-1]]));
   t.same((await a.received(sent.length + 1)).at(-1), [-1]);
+});
+
+t.test('the last message is heard, also when it is the only one that is left for a further turn', async (t) => {
+  const sent = Array.from({ length: 257 }, (_, n): Message => [n]);
+  const a = await open(t);
+  a.theirs.write(encodeFrame(sent));
+  await until('all of them', () => a.batches.flat().length === 257);
+  const b = await open(t);
+  const first = b.received(1);
+  b.theirs.write(encodeFrame(sent));
+  await first;
+  // Its turn never comes.
+  b.channel.destroy();
+  await b.over;
+  t.same(b.batches.flat(), sent);
 });
 
 for (const [how, unread] of [
