@@ -65,11 +65,11 @@ export const VARIABLES = {
   EDGEPROXY_REGION: variable('sa', REGIONS.join(', '), "this POP's region", (text) =>
     isRegionCode(text) ? text : undefined,
   ),
-  EDGEPROXY_DB_RELOAD_SECS: seconds('5', 1, 86_400, 'how often to look for changes of the routing database'),
+  EDGEPROXY_DB_RELOAD_SECS: seconds('5', 1, 86_400, 'how often to look for changes of the routing and GeoIP databases'),
   EDGEPROXY_GEOIP_PATH: variable(
     '',
     'a file path; unset for the bundled database',
-    'a MaxMind-format country or city database',
+    "a country or city database in MaxMind's format; followed live",
     (text) => text.trim() || null,
   ),
   EDGEPROXY_BINDING_TTL_SECS: seconds('600', 1, 30 * 86_400, 'how long an idle client keeps its backend'),
@@ -111,14 +111,14 @@ export const VARIABLES = {
     parseOpen,
   ),
   EDGEPROXY_CONNECT_TIMEOUT_MS: integer('5000', 1, 600_000, 'time for one dial of one backend'),
-  EDGEPROXY_CONNECT_ATTEMPTS: integer('3', 1, 16, 'different backends tried for one client'),
+  EDGEPROXY_CONNECT_ATTEMPTS: integer('3', 1, 16, 'dials for one client'),
   EDGEPROXY_IDLE_TIMEOUT_SECS: seconds(
     '3600',
     0,
     WEEK_SECS,
-    'a connection without a byte either way is closed; 0 = off',
+    'no byte came from or was acknowledged by either side; 0 = off',
   ),
-  EDGEPROXY_HALF_CLOSE_TIMEOUT_SECS: seconds('60', 0, WEEK_SECS, 'one side is done and the other silent; 0 = off'),
+  EDGEPROXY_HALF_CLOSE_TIMEOUT_SECS: seconds('60', 0, WEEK_SECS, 'the same, once one side is done; 0 = off'),
   // What TCP_USER_TIMEOUT is for, which the kernel holds against readers that only pause, too: since Linux 5.11 it also ends
   // a peer that answers every probe of its closed window. 30 s outlast what networks mend by themselves, and the kernel's
   // own patience (net.ipv4.tcp_retries2) is a quarter of an hour.
@@ -126,7 +126,7 @@ export const VARIABLES = {
     '30',
     0,
     WEEK_SECS,
-    'a peer that is sent to and answers nothing for so long has vanished; 0 = off',
+    'a peer that is sent to and answers nothing has vanished; 0 = off',
   ),
   EDGEPROXY_SHUTDOWN_TIMEOUT_SECS: seconds('30', 0, 86_400, 'how long a stop or a roll waits for open connections'),
   EDGEPROXY_HEARTBEAT_TIMEOUT_SECS: seconds(

@@ -93,6 +93,14 @@ t.test('its table of variables is the configuration', async (t) => {
     name,
     byDefault,
   ]);
+  const meanings = new Map(
+    [...README.matchAll(/^\| `(\w+)` \| .*? \| (.*) \|$/gm)].map(([, name, text]) => [name, text]),
+  );
+  for (const [name, { expected, meaning }] of Object.entries(VARIABLES)) {
+    // Of the others the README says the form.
+    if (/whole number/.test(expected) && name !== 'EDGEPROXY_WORKERS')
+      t.equal(meaning.slice(0, meanings.get(name)!.length), meanings.get(name), `${name}: the help says the same`);
+  }
   const shown = ({ default: text }: { default: string }, name: string) =>
     text !== '' ? `\`${text}\`` : name === 'EDGEPROXY_GEOIP_PATH' ? 'bundled' : 'unset';
   t.same(
