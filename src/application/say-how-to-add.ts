@@ -7,5 +7,5 @@ export function sayHowToAdd(log: Log, dbPath: string): void {
     { database: dbPath },
     'no backends yet: clients are refused until there is one; add it while this runs, from another terminal:',
   );
-  log.info({ database: dbPath }, 'npx edgeproxy backends add my-backend --region sa --host 10.0.0.5 --port 8080');
+  log.info({}, 'npx edgeproxy backends add my-backend --region sa --host 10.0.0.5 --port 8080');
 }

@@ -1,6 +1,7 @@
 // Runs in: primary
 import { styleText } from 'node:util';
 import type { AccessRecord } from '../../../application/ports/access-log.ts';
+import type { RowProblem } from '../../../domain/table-image.ts';
 import { printable } from '../../../printable.ts';
 
 /** A log record as pino writes it. */
@@ -38,6 +39,8 @@ export function humanMessage(record: LogObject): string {
   const message = String(record.msg);
   const own = SENTENCES[message]?.(record);
   if (own !== undefined) return printable(own);
+  // A message that ends in a colon is about the next one.
+  if (message.endsWith(':')) return printable(message);
   const fields = Object.entries(record).flatMap(([name, value]) => {
     if (NOT_TOLD.has(name) || value === null || value === '') return [];
     return `${name} ${text(value)}`;
@@ -47,6 +50,14 @@ export function humanMessage(record: LogObject): string {
 
 /** Of records that have more to say to a person than their fields do. By message. */
 const SENTENCES: Readonly<Record<string, (record: LogObject) => string>> = {
+  'routing rows skipped; the good ones serve': ({ skipped, rows }) => {
+    const problems = (Array.isArray(rows) ? rows : []) as readonly RowProblem[];
+    const named = problems.map(
+      ({ id, column, value, expected }) => `${id}: ${column} is ${value}: expected ${expected}`,
+    );
+    const more = Number(skipped) - named.length;
+    return `${count(skipped, 'routing row')} skipped, the good ones serve: ${named.join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
+  },
   'stopping: draining connections': ({ signal, connections, drainSecs }) =>
     `stopping (${text(signal)}), draining: up to ${text(drainSecs)} s, a second signal ends it now; ` +
     `connections ${text(connections)}`,
@@ -54,12 +65,21 @@ const SENTENCES: Readonly<Record<string, (record: LogObject) => string>> = {
     const few = Array.isArray(ids) ? ids : [];
     const more = Number(added) + Number(removed) + Number(changed) - few.length;
     const named = few.length === 0 ? '' : ` (${few.join(' ')}${more > 0 ? ` and ${more} more` : ''})`;
-    const left = Number(skipped) > 0 ? `, ${text(skipped)} rows skipped` : '';
-    return `routing table ${text(version)} loaded: ${text(backends)} backends${left}, +${text(added)} -${text(removed)} ~${text(changed)}${named}`;
+    const left = Number(skipped) > 0 ? `, ${count(skipped, 'row')} skipped` : '';
+    return `routing table ${text(version)} loaded: ${count(backends, 'backend')}${left}, +${text(added)} -${text(removed)} ~${text(changed)}${named}`;
   },
 };
 
+/** `1 row`, `2 rows`. */
+function count(number: unknown, noun: string): string {
+  return `${text(number)} ${noun}${number === 1 ? '' : 's'}`;
+}
+
 function text(value: unknown): string {
   if (Array.isArray(value) && value.every((each) => typeof each === 'string')) return value.join(' ');
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  if (Array.isArray(value)) return value.map(text).join('; ');
+  if (typeof value !== 'object' || value === null) return String(value);
+  return Object.entries(value)
+    .map(([name, each]) => `${name} ${text(each)}`)
+    .join(' ');
 }

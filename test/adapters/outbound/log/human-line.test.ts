@@ -43,4 +43,26 @@ t.test('what else is said is one line too, and says its fields', async (t) => {
     humanMessage({ ...loaded, added: 4, changed: 1, ids: ['+a', '+b', '+c', '-d', '~e'] }),
     'routing table 3 loaded: 9 backends, +4 -1 ~1 (+a +b +c -d ~e and 1 more)',
   );
+  t.match(humanMessage({ ...loaded, backends: 1, skipped: 1, ids: [] }), / 3 loaded: 1 backend, 1 row skipped, /);
+});
+
+t.test('nothing is said in JSON', async (t) => {
+  const base = { level: 'warn', time: 1, pid: 2 };
+  const rows = [
+    { id: 'b1', column: 'region', value: 'zz', expected: 'one of sa, us' },
+    { id: 'b2', column: 'port', value: 'x', expected: 'a port' },
+  ];
+  t.equal(
+    humanMessage({ ...base, msg: 'routing rows skipped; the good ones serve', skipped: 3, rows }),
+    '3 routing rows skipped, the good ones serve: b1: region is zz: expected one of sa, us; b2: port is x: expected a port; and 1 more',
+  );
+  t.equal(
+    humanMessage({ ...base, msg: 'not loaded', serving: { version: 5, backends: 1 }, rows: [{ a: 1 }, { a: true }] }),
+    'not loaded: serving version 5 backends 1, rows a 1; a true',
+  );
+  t.equal(
+    humanMessage({ ...base, msg: 'add one:', database: 'routing.db' }),
+    'add one:',
+    'what comes next is what to add',
+  );
 });
