@@ -221,12 +221,8 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     const ready = () =>
       readiness({
         ...{ routing, listeners, dials: outcomes, silent: desk.silent(), now: clock.now() },
-        ...{
-          health: reload.health(),
-          workers: supervisor.health(),
-          stopping: stop.isStopping,
-          geoip: watchGeoip.failure,
-        },
+        ...{ health: reload.health(), workers: supervisor.health(), stopping: stop.isStopping },
+        ...{ geoip: watchGeoip.failure, lostLines: logs.lostLately() },
       });
     const status = {
       identity: {

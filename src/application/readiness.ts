@@ -31,13 +31,15 @@ export interface ReadinessSources {
   readonly dials: DialOutcomes;
   /** Why the GeoIP database is not the one of its file; `''`: it is. */
   readonly geoip: string;
+  /** Lines that the log could not take, when some were of late; else 0. */
+  readonly lostLines: number;
   /** Workers that are heard of later than usual. */
   readonly silent: readonly SilentWorker[];
   readonly now: number;
 }
 
 export function readiness(sources: ReadinessSources): Readiness {
-  const { routing, listeners, health, workers, stopping, geoip, silent } = sources;
+  const { routing, listeners, health, workers, stopping, geoip, silent, lostLines } = sources;
   const missing: string[] = [];
   if (stopping) missing.push('the proxy is stopping');
   if (routing.table.version === 0) missing.push('no routing table was loaded yet');
@@ -60,6 +62,10 @@ export function readiness(sources: ReadinessSources): Readiness {
   if (geoip !== '') notes.push(`the GeoIP database of before serves on: ${geoip}`);
   for (const { incarnation, silentMs } of silent)
     notes.push(`worker ${incarnation} has said nothing for ${seconds(silentMs)} s`);
+  if (lostLines > 0)
+    notes.push(
+      `the log is full, or its reader stalls: ${lostLines} lines were lost since the start, the last one of late`,
+    );
   notes.push(...dials);
   if (missing.length === 0) {
     for (const { name, app } of listeners) {

@@ -27,6 +27,7 @@ async function look(given: {
   now?: number;
   geoip?: string;
   silent?: readonly { incarnation: number; silentMs: number }[];
+  lostLines?: number;
 }) {
   const rig = new Rig();
   if (given.rows !== null) await rig.serve(given.rows ?? [{ id: 'a' }]);
@@ -38,12 +39,13 @@ async function look(given: {
     now = 0,
     geoip = '',
     silent = [],
+    lostLines = 0,
   } = given;
   for (const [listener, backend, code, ours, at] of dials) rig.outcomes.failed(listener, backend, code, ours, at);
   for (const reason of turnedAway) rig.outcomes.refused(reason, 0);
   const health = { ...ROUTING, ...given.routing };
   const workers = { ...WORKERS, ...given.workers };
-  return readiness(rig.readiness({ health, workers, listeners, stopping, now, geoip, silent }));
+  return readiness(rig.readiness({ health, workers, listeners, stopping, now, geoip, silent, lostLines }));
 }
 
 t.test('ready with a table, a backend for some listener, and a worker', async (t) => {
@@ -163,3 +165,9 @@ t.test(
     t.same(await told(60_000), []);
   },
 );
+
+t.test('a log that loses lines is told of where it can be read', async (t) => {
+  const { ready, reasons } = await look({ listeners: LISTENERS.slice(0, 1), lostLines: 29 });
+  t.ok(ready);
+  t.match(reasons, [/^the log is full, or its reader stalls: 29 lines were lost/]);
+});

@@ -115,7 +115,7 @@ export class Rig {
   /** What readiness is judged by, when nothing else is wrong. */
   readiness(given: Pick<ReadinessSources, 'health' | 'workers'> & Partial<ReadinessSources>): ReadinessSources {
     const { routing, listeners, outcomes: dials, now } = this;
-    return { routing, listeners, dials, now, stopping: false, geoip: '', silent: [], ...given };
+    return { routing, listeners, dials, now, stopping: false, geoip: '', silent: [], lostLines: 0, ...given };
   }
 
   pick(

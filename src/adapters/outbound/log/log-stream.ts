@@ -23,6 +23,10 @@ type Sink = (block: Buffer, done: (written: number) => void) => void;
  */
 export class LogStream {
   dropped = 0;
+  /** When a line was dropped last, as `performance.now()` tells it. */
+  droppedAt = Number.NEGATIVE_INFINITY;
+  /** Of `dropped`, what `onThrough` was told. */
+  #told = 0;
   readonly #fd: number;
   readonly #sink: Sink;
   #waiting: string[] = [];
@@ -33,8 +37,12 @@ export class LogStream {
   #timer: NodeJS.Timeout | null = null;
   #idle: (() => void) | null = null;
 
-  constructor(fd: number) {
+  readonly #onThrough: (lost: number) => void;
+
+  /** `onThrough`: lines come through again, and so many before them did not. */
+  constructor(fd: number, onThrough: (lost: number) => void = () => {}) {
     this.#fd = fd;
+    this.#onThrough = onThrough;
     this.#sink = threadSink(fd);
   }
 
@@ -88,7 +96,7 @@ export class LogStream {
 
   #add(line: string): void {
     if (this.#bytes + line.length > MAX_WAITING_BYTES) {
-      this.dropped++;
+      this.#drop(1);
       return;
     }
     this.#waiting.push(line);
@@ -113,12 +121,26 @@ export class LogStream {
   #account(lines: readonly string[], block: Buffer, written: number): void {
     if (written < block.length) {
       let end = this.#cut ? 1 : 0;
-      this.dropped += lines.filter((line) => {
+      const lost = lines.filter((line) => {
         end += Buffer.byteLength(line);
         return end > written;
-      }).length;
+      });
+      this.#drop(lost.length);
     }
     if (written > 0) this.#cut = block[written - 1] !== NEWLINE;
+  }
+
+  #drop(lines: number): void {
+    this.dropped += lines;
+    this.droppedAt = performance.now();
+  }
+
+  /** Once all is written, so that a reader who is slow for long is told once. */
+  #tellLost(): void {
+    const lost = this.dropped - this.#told;
+    if (lost === 0 || this.#waiting.length > 0) return;
+    this.#told = this.dropped;
+    this.#onThrough(lost);
   }
 
   #flush(): void {
@@ -134,6 +156,7 @@ export class LogStream {
     this.#sink(block, (written) => {
       this.#writing = false;
       this.#account(lines, block, written);
+      if (written === block.length) this.#tellLost();
       this.#flush();
     });
   }

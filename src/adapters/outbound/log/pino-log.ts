@@ -12,19 +12,26 @@ export interface Logs {
   readonly accessLog: AccessLog;
   /** Lines that could not be written. */
   readonly dropped: () => number;
+  /** How many they are by now, if there were some of late; else 0. */
+  readonly lostLately: () => number;
   /** Writes what waits, for `timeoutMs` at most; whether that was enough. */
   readonly end: (timeoutMs: number) => Promise<boolean>;
 }
 
+const LATELY_MS = 60_000;
+
 /** `isoTime`: records tell the time as ISO 8601 texts, instead of as ms since 1970. */
 export function openLogs({ debug, isoTime = false }: { debug: boolean; isoTime?: boolean }): Logs {
-  const stream = new LogStream(1);
+  const stream = new LogStream(1, (lost) => {
+    log.warn({ lost }, 'log lines were lost: the disk was full, or the reader stalled');
+  });
   process.on('exit', () => stream.endNow());
   const people = isatty(1) ? forPeople(stream) : null;
   const { pid } = process;
   const now = isoTime ? () => `"${new Date().toISOString()}"` : () => String(Date.now());
+  const log = logger(debug, isoTime, people ?? stream);
   return {
-    log: logger(debug, isoTime, people ?? stream),
+    log,
     accessLog: {
       get isBehind() {
         return stream.isBehind;
@@ -34,6 +41,7 @@ export function openLogs({ debug, isoTime = false }: { debug: boolean; isoTime?:
       },
     },
     dropped: () => stream.dropped,
+    lostLately: () => (performance.now() - stream.droppedAt < LATELY_MS ? stream.dropped : 0),
     end: (timeoutMs) => stream.end(timeoutMs),
   };
 }

@@ -71,7 +71,8 @@ t.test('after a full disk: records are whole or one cut line, and none that is t
   const path = join(disk.directory, 'log');
   const fd = openSync(path, 'a');
   t.teardown(() => closeSync(fd));
-  const stream = new LogStream(fd);
+  const told: number[] = [];
+  const stream = new LogStream(fd, (lost) => void told.push(lost));
   // Three pages of 4,096 bytes: four lines of 1,000 to a page, and a part.
   disk.fill(3);
   for (let n = 0; n < 20; n++) stream.gather(line(n, 1000));
@@ -81,6 +82,7 @@ t.test('after a full disk: records are whole or one cut line, and none that is t
   t.equal(stream.dropped, 20 - there);
   stream.write(line(20, 1000));
   await until('another to be dropped', () => stream.dropped === 21 - there);
+  t.same(told, [], 'there is nowhere to say it');
 
   disk.makeRoom();
   stream.write(line(21, 1000));
@@ -92,6 +94,7 @@ t.test('after a full disk: records are whole or one cut line, and none that is t
   t.same(whole, [...Array(there).keys(), 21, 22]);
   t.equal(lines.length, whole.length + 1, 'and the one that was cut stands by itself');
   t.equal(stream.dropped, 21 - there);
+  t.same(told, [21 - there], 'once, when lines come through again');
 });
 
 t.test('a disk that is full from the start, and one that has room for all but the end of a line', async (t) => {
