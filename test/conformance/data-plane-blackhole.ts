@@ -3,13 +3,13 @@ import net from 'node:net';
 import { Worker } from 'node:worker_threads';
 import type { Test } from 'tap';
 
-/** Listens with the smallest queue and then blocks its thread, so that nobody ever accepts. */
+/** Listens with the smallest queue and then blocks its thread, so that nobody accepts before it is told to. */
 const SOURCE = `
-  const { parentPort } = require('node:worker_threads');
+  const { parentPort, workerData } = require('node:worker_threads');
   const server = require('node:net').createServer();
   server.listen({ host: '127.0.0.1', port: 0, backlog: 1 }, () => {
     parentPort.postMessage(server.address().port);
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    Atomics.wait(workerData, 0, 0);
   });
 `;
 
@@ -18,7 +18,13 @@ const SOURCE = `
  * for a connection.
  */
 export async function blackhole(t: Test): Promise<number> {
-  const thread = new Worker(SOURCE, { eval: true });
+  return (await lateBackend(t)).port;
+}
+
+/** The same, until `open` is called: the kernel asks again for a connection a second after it was first asked to. */
+export async function lateBackend(t: Test): Promise<{ port: number; open: () => void }> {
+  const opened = new Int32Array(new SharedArrayBuffer(4));
+  const thread = new Worker(SOURCE, { eval: true, workerData: opened });
   t.teardown(() => thread.terminate());
   const [port]: number[] = await once(thread, 'message');
   if (port === undefined) throw new Error('the thread told no port');
@@ -34,5 +40,9 @@ export async function blackhole(t: Test): Promise<number> {
       filler.on('connect', () => ++connected === 2 && resolve());
     }
   });
-  return port;
+  const open = () => {
+    Atomics.store(opened, 0, 1);
+    Atomics.notify(opened, 0);
+  };
+  return { port, open };
 }
