@@ -42,6 +42,9 @@ interface Pending {
   readonly since: number;
 }
 
+/** Clients that are turned away in one turn when their picks time out: each has its socket closed. */
+const GIVEN_UP_A_TURN = 256;
+
 /** Picks that one worker may have outstanding: some seconds of connections for a primary that is held up. */
 export const MAX_OUTSTANDING_PICKS = 8192;
 
@@ -71,7 +74,7 @@ export class ChannelPicker implements BackendPicker {
       onClose: () => {
         this.#lost = true;
         clearInterval(this.#timer);
-        this.#refusePending('primary_silent', Infinity);
+        for (const seq of this.#pending.keys()) this.#answer(seq, { kind: 'refused', reason: 'primary_silent' });
         onLost();
       },
     });
@@ -174,15 +177,23 @@ export class ChannelPicker implements BackendPicker {
     if (heldUp) this.#lastHeard = now;
     this.#silent = now - this.#lastHeard > this.#timeoutMs;
     this.#channel.push([FromWorker.heartbeat]);
-    if (!heldUp) this.#refusePending('pick_timeout', now - this.#timeoutMs);
+    if (!heldUp) this.#giveUp(now - this.#timeoutMs);
     this.#channel.flush();
   }
 
-  /** Refuses what was asked before a moment. */
-  #refusePending(reason: RefusalReason, before: number): void {
-    for (const [seq, { since, done }] of this.#pending.entries()) {
-      if (since >= before || this.#pending.delete(seq) === undefined) continue;
-      done({ kind: 'refused', reason });
+  /** What was asked before a moment and is not answered yet: some of it now, the rest in turns to come. */
+  #giveUp(before: number): void {
+    let count = 0;
+    for (const [seq, { since }] of this.#pending.entries()) {
+      if (since >= before) continue;
+      if (count++ === GIVEN_UP_A_TURN) {
+        setImmediate(() => {
+          this.#giveUp(before);
+          this.#channel.flush();
+        });
+        return;
+      }
+      this.#answer(seq, { kind: 'refused', reason: 'pick_timeout' });
     }
   }
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type net from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { MAX_OUTSTANDING_PICKS } from '../../../src/adapters/outbound/channel-picker.ts';
 import type { PickAnswer } from '../../../src/application/ports/backend-picker.ts';
@@ -150,6 +151,20 @@ t.test('more picks than may be outstanding are refused at once', async (t) => {
   const one = ask();
   t.equal(await ask().answer, 'too_many_picks', 'one answer made room for one pick');
   t.equal(one.answers.length, 0);
+});
+
+t.test('clients whose picks time out together are turned away a bounded number a turn', async (t) => {
+  const { ask } = await setUp(t, 200);
+  const picks = Array.from({ length: 2000 }, () => ask());
+  const answered = () => picks.filter(({ answers }) => answers.length > 0).length;
+  const shares: number[] = [];
+  for (let before = 0, now = 0; now < picks.length; before = now) {
+    await nextTurn();
+    now = answered();
+    shares.push(now - before);
+  }
+  t.same(new Set(await Promise.all(picks.map(({ answer }) => answer))), new Set(['pick_timeout']));
+  t.ok(Math.max(...shares) <= 256, `${Math.max(...shares)} at most`);
 });
 
 t.test('when the primary is lost, every client is refused, and so are later ones', async (t) => {
