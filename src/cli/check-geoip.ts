@@ -1,7 +1,7 @@
 // Runs in: cli
 import { bundledGeoipPath } from '../adapters/outbound/maxmind/bundled.ts';
 import { MaxmindGeoResolver } from '../adapters/outbound/maxmind/maxmind-geo-resolver.ts';
-import { EdgeError, messageOf } from '../errors.ts';
+import { EdgeError } from '../errors.ts';
 
 /** The GeoIP database as a start would find it. */
 export interface GeoipReport {
@@ -15,10 +15,9 @@ export async function checkGeoip(path: string | null): Promise<GeoipReport> {
   try {
     await MaxmindGeoResolver.open(path ?? bundledGeoipPath());
     return { path, error: null };
-  } catch (cause) {
-    if (cause instanceof EdgeError) return { path, error: cause };
-    const message = `the bundled GeoIP database is not installed (${messageOf(cause)}): run npm ci, or set EDGEPROXY_GEOIP_PATH`;
-    return { path, error: new EdgeError('EDGE_ERR_GEOIP', message, { cause }) };
+  } catch (error) {
+    if (error instanceof EdgeError) return { path, error };
+    throw error;
   }
 }
 

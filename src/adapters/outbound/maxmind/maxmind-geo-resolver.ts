@@ -106,5 +106,5 @@ function isLasting(error: unknown): boolean {
 
 function problemOf(path: string, error: unknown): string {
   const reason = codeOf(error) === 'ENOENT' ? 'it does not exist' : messageOf(error);
-  return `the GeoIP database ${path} could not be loaded: ${reason}`;
+  return `the GeoIP database ${path} could not be loaded: ${reason}: put a whole .mmdb there, or unset EDGEPROXY_GEOIP_PATH for the bundled one`;
 }

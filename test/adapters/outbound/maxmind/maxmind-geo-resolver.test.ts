@@ -56,7 +56,9 @@ t.test('a file that cannot serve is no start', async (t) => {
     ['dir', /not a regular file/],
   ];
   for (const [name, message] of cases) {
-    await t.rejects(MaxmindGeoResolver.open(join(dir, name)), { code: 'EDGE_ERR_GEOIP', message }, name);
+    const opening = MaxmindGeoResolver.open(join(dir, name));
+    await t.rejects(opening, { code: 'EDGE_ERR_GEOIP', message }, name);
+    await t.rejects(opening, { message: /: put a whole \.mmdb there, or unset EDGEPROXY_GEOIP_PATH/ }, 'what to do');
   }
 });
 
