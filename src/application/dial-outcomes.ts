@@ -11,10 +11,10 @@ export interface FailingRun {
   code: string;
 }
 
-/** Hears of each client that was not served for something that this host lacks. */
+/** Hears of each client that was not served for something that this host or the table lacks. */
 export interface LackListener {
   happened(lack: Lack, code: string, backendId: string): void;
-  /** A client was turned away undialled, for something of ours. */
+  /** A client was turned away undialled. */
   turnedAway(reason: RefusalReason): void;
 }
 
@@ -63,7 +63,7 @@ export class DialOutcomes {
     }
   }
 
-  /** A client got no connection; counts what no dial told of and is our own doing. */
+  /** A client got no connection; counts what no dial told of. */
   refused(reason: RefusalReason, now: number): void {
     if (TURNED_AWAY[reason] === undefined) return;
     note(this.#turnedAway, reason, reason, now);

@@ -45,8 +45,9 @@ export const LACKS: Readonly<Record<Lack, LackFacts>> = {
   },
 };
 
-/** Clients that a worker turns away without a dial, for what is ours: what the operator does about it. */
+/** Clients that are turned away without a dial, and not for want of an enabled backend: what the operator does about it. */
 export const TURNED_AWAY: Readonly<Partial<Record<RefusalReason, string>>> = {
+  all_full: 'every enabled backend is at its hard_limit: raise it, or add backends',
   descriptor_limit:
     'a worker takes as many connections as its descriptors allow: raise ulimit -n (systemd: LimitNOFILE=), or start more workers',
   too_many_picks:

@@ -156,15 +156,16 @@ t.test('a GeoIP file that does not serve, and a worker that is silent, are worth
   ]);
 });
 
-t.test(
-  'clients that are turned away undialled for what is ours are told of, for a minute, with what to do',
-  async (t) => {
-    const told = async (now: number) => (await look({ listeners: LISTENERS.slice(0, 1), turnedAway, now })).reasons;
-    const turnedAway = [...Array(3).fill('descriptor_limit'), 'all_full', 'no_backend'];
-    t.match(await told(1500), [/^clients are turned away \(descriptor_limit, 3 times, last 1\.5 s ago\): .*ulimit -n/]);
-    t.same(await told(60_000), []);
-  },
-);
+t.test('clients that are turned away undialled are told of, for a minute, with what to do', async (t) => {
+  const told = async (now: number) => (await look({ listeners: LISTENERS.slice(0, 1), turnedAway, now })).reasons;
+  const turnedAway = [...Array(3).fill('descriptor_limit'), 'all_full', 'no_backend', 'connect_failed'];
+  t.match(await told(1500), [
+    /^clients are turned away \(descriptor_limit, 3 times, last 1\.5 s ago\): .*ulimit -n/,
+    /^clients are turned away \(all_full, 1 times, last 1\.5 s ago\): .*hard_limit/,
+  ]);
+  t.equal((await told(1500)).length, 2, 'what the table and the dials tell is told by them');
+  t.same(await told(60_000), []);
+});
 
 t.test('a log that loses lines is told of where it can be read', async (t) => {
   const { ready, reasons } = await look({ listeners: LISTENERS.slice(0, 1), lostLines: 29 });
