@@ -1,18 +1,8 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Test } from 'tap';
-import type { DataPlaneEvent } from '../../src/application/ports/data-plane.ts';
 import { tcpTable } from '../fixtures/tcp-table.ts';
-import { blackhole, lateBackend } from './data-plane-blackhole.ts';
+import { blackhole } from './data-plane-blackhole.ts';
 import { stalled } from './data-plane-bytes.ts';
 import { backend, client, type MakeEngine, Rig, refusingPort } from './data-plane-rig.ts';
-
-/** Longer than it takes the kernel to ask a backend again that did not answer. */
-const HELD_UP_MS = 2000;
-
-/** This thread does nothing, as on a machine that has no time for it. */
-function holdUp(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
-}
 
 /** From `accepted` to `connected`, and every way not to get there. */
 export function dialSuite(t: Test, make: MakeEngine): void {
@@ -73,21 +63,6 @@ export function dialSuite(t: Test, make: MakeEngine): void {
     const to = await backend(t);
     rig.connect(conn, to.port);
     await rig.next('connected');
-  });
-
-  t.test('a backend that answered while we were held up is not blamed for it', async (t) => {
-    const rig = await Rig.start(t, make, { connectTimeoutMs: 500 });
-    await client(t, await rig.listen());
-    const { conn } = await rig.next('accepted');
-    const { port, open } = await lateBackend(t);
-    rig.connect(conn, port);
-    await nextTurn();
-    open();
-    holdUp(HELD_UP_MS);
-    t.match(await rig.until((event): event is DataPlaneEvent => event.type.startsWith('connect')), {
-      type: 'connected',
-      conn,
-    });
   });
 
   t.test('reject: an end, or a reset, as the client sees it', async (t) => {

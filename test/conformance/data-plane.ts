@@ -12,6 +12,7 @@ import { goneClientsSuite } from './data-plane-gone-clients.ts';
 import { headSuite } from './data-plane-head.ts';
 import { headBytesSuite } from './data-plane-head-bytes.ts';
 import { headEndsSuite } from './data-plane-head-ends.ts';
+import { heldUpSuite } from './data-plane-held-up.ts';
 import { lateResetsSuite } from './data-plane-late-resets.ts';
 import { backend, bind, client, LISTENER, type MakeEngine, pair, Rig } from './data-plane-rig.ts';
 import { shareSuite } from './data-plane-share.ts';
@@ -34,6 +35,7 @@ export function dataPlaneConformance(t: Test, make: MakeEngine, blind: string | 
   t.test('ends and resets', async (t) => endsSuite(t, make));
   t.test('a contended backend', async (t) => contendedSuite(t, make));
   t.test('late resets', async (t) => lateResetsSuite(t, make));
+  t.test('held up', async (t) => heldUpSuite(t, make));
   t.test('what is checked once a second', async (t) => checksSuite(t, make));
   t.test('slow readers', async (t) => slowReadersSuite(t, make, blind));
   t.test('peers that vanish', async (t) => vanishSuite(t, make, blind));

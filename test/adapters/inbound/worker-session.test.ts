@@ -4,6 +4,7 @@ import t from 'tap';
 import { encodeFrame, FrameDecoder } from '../../../src/ipc/codec.ts';
 import { FromPrimary, FromWorker, PROTOCOL } from '../../../src/ipc/messages.ts';
 import { Rig } from '../../application/rig.ts';
+import { holdUp } from '../../fixtures/hold-up.ts';
 import { until } from '../../fixtures/until.ts';
 import { openSession } from '../channel-rig.ts';
 
@@ -265,7 +266,7 @@ t.test('a worker that spoke while this process was held up is not taken for a si
     setImmediate(() => {
       theirs.write(encodeFrame([[FromWorker.heartbeat]]));
       setTimeout(resolve, 50);
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+      holdUp(400);
     }),
   );
   t.same(told.failures, []);

@@ -7,6 +7,7 @@ import type { PickAnswer } from '../../../src/application/ports/backend-picker.t
 import { encodeFrame, FrameDecoder } from '../../../src/ipc/codec.ts';
 import { FromPrimary, FromWorker, PROTOCOL } from '../../../src/ipc/messages.ts';
 import { Rig } from '../../application/rig.ts';
+import { holdUp } from '../../fixtures/hold-up.ts';
 import { socketPair } from '../../fixtures/socket-pair.ts';
 import { until } from '../../fixtures/until.ts';
 import { NEVER_MS, openPicker, openSession } from '../channel-rig.ts';
@@ -127,7 +128,7 @@ t.test('a worker that was itself held up takes the answers that came meanwhile',
     setImmediate(() => {
       say(assigned(seq));
       setTimeout(() => resolve(ask('10.0.0.2')), 50);
-      block(400);
+      holdUp(400);
     }),
   );
   t.equal(await answer, 'a');
@@ -136,11 +137,6 @@ t.test('a worker that was itself held up takes the answers that came meanwhile',
   t.equal(await next.answer, 'a', 'nor does it believe the primary gone');
   t.notOk(mine.destroyed);
 });
-
-/** Holds this thread up, as a suspended machine would. */
-function block(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
-}
 
 t.test('more picks than may be outstanding are refused at once', async (t) => {
   const { ask, say } = await setUp(t);

@@ -220,10 +220,15 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
     const told = () => this.#gate.accepted(++this.#known);
     const source = head === undefined ? null : { conn, listener, address, options: head, told };
     this.#connections.set(conn, new Connection(conn, this, client, source));
-    this.#checks ??= setTimeout(() => this.#check(), CHECK_MS).unref();
+    this.#checks ??= this.#checkLater();
     if (source !== null) return;
     this.events.push({ type: 'accepted', conn, listener, address });
     told();
+  }
+
+  /** Behind the poll phase: when this thread was held up, what came in time is read before. */
+  #checkLater(): NodeJS.Timeout {
+    return setTimeout(() => setImmediate(() => this.#check()), CHECK_MS).unref();
   }
 
   #check(): void {
@@ -247,6 +252,6 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
       setImmediate(() => this.#checkFrom(conns, at + 1));
       return;
     }
-    this.#checks = setTimeout(() => this.#check(), CHECK_MS).unref();
+    this.#checks = this.#checkLater();
   }
 }

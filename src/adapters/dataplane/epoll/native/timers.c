@@ -66,6 +66,16 @@ static bool look(engine *e, connection *c, struct side *side) {
   return timeout == 0 || silent < timeout || e->now - side->unanswered_at < timeout;
 }
 
+/* A turn begins with its timers: when this thread was held up, what came in time may be still to be read. */
+static bool has_spoken(const connection *c) {
+  for (int i = 0; i < 2; i++) {
+    const struct side *side = &c->sides[i];
+    bool is_read = side->waiting == NULL && !side->ended && !side->failed;
+    if (is_read && look_at(side->fd) != NOTHING_NEW) return true;
+  }
+  return false;
+}
+
 static void check(engine *e, connection *c, bool look_is_due) {
   if (c->sides[CLIENT].failed || c->sides[BACKEND].failed) relay_check(e, c);
   if (c->state != STATE_OPEN) return;
@@ -78,7 +88,7 @@ static void check(engine *e, connection *c, bool look_is_due) {
       return;
     }
     /* Bytes that were handed to the kernel long ago may be moving still. */
-    over = over && is_over(e, c, &reason);
+    over = over && is_over(e, c, &reason) && !has_spoken(c);
   }
   if (over) {
     connection_expire(e, c, reason);
