@@ -1,3 +1,5 @@
+import { mock } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { InternalErrors } from '../../src/application/internal-errors.ts';
 import { sweepBindings } from '../../src/application/sweep-bindings.ts';
@@ -20,10 +22,14 @@ t.test('expired bindings are swept in slices, those in use stay', async (t) => {
     return freed;
   };
   rig.now = TTL_MS;
-  const stop = sweepBindings(rig.bindings, rig.clock, rig.boundary, 1);
-  t.teardown(stop);
-  await until('the sweep', () => rig.bindings.size === 1);
-  t.same(limits.slice(0, 3), [1000, 1000, 499], 'the loop turns between slices');
+  mock.timers.enable({ apis: ['setInterval'] });
+  t.teardown(() => mock.timers.reset());
+  t.teardown(sweepBindings(rig.bindings, rig.clock, rig.boundary, 60_000));
+  mock.timers.tick(60_000);
+  t.same(limits, [1000], 'the loop turns between slices');
+  for (let turn = 0; turn < 10; turn++) await nextTurn();
+  t.same(limits, [1000, 1000, 499], 'and then it waits for its time');
+  t.equal(rig.bindings.size, 1);
 });
 
 t.test('a stopped sweep frees no more', async (t) => {
@@ -110,4 +116,38 @@ t.test('a look at the GeoIP file that throws is told once, and the looks go on',
     ],
   );
   t.equal(boundary.counts().get('geoip'), 1);
+});
+
+t.test('a stop of the watch during a look is followed by no further one', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.teardown(() => mock.timers.reset());
+  let looks = 0;
+  let letGo = () => {};
+  const log = keepingLog();
+  const geoip = {
+    path: 'geo.mmdb',
+    checkForUpdate: async () => {
+      looks++;
+      await new Promise<void>((resolve) => {
+        letGo = resolve;
+      });
+      return { kind: 'unchanged' } as const;
+    },
+  };
+  const watch = new WatchGeoip(geoip, log, new InternalErrors(log, { now: () => 0 }));
+  const turn = async () => {
+    mock.timers.tick(1000);
+    await nextTurn();
+  };
+  watch.every(1000);
+  await turn();
+  letGo();
+  await nextTurn();
+  await turn();
+  t.equal(looks, 2);
+  const stopped = watch.stop();
+  letGo();
+  await stopped;
+  for (let i = 0; i < 3; i++) await turn();
+  t.equal(looks, 2);
 });

@@ -20,3 +20,11 @@ t.test('what is kept is the head of the sorted whole', async (t) => {
   );
   t.pass();
 });
+
+t.test('they are taken out in slices', async (t) => {
+  const few = new LeastFew<number>(10_000, (a, b) => a - b);
+  for (let item = 0; item < 10_000; item++) few.offer(item);
+  let yields = 0;
+  for (const work = few.takeAscending(); !work.next().done; ) yields++;
+  t.ok(yields >= 10 && yields <= 100, `${yields} times`);
+});

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import type { Backend } from '../../src/domain/entities.ts';
+import { openRoutingTable } from '../../src/domain/routing-table.ts';
 import { buildTableImage, isServing, MAX_NAMED_PROBLEMS, transferables } from '../../src/domain/table-image.ts';
 import { backend } from '../fixtures/routing-db.ts';
 import { backendsArbitrary, openTable } from './arbitraries.ts';
@@ -122,6 +123,16 @@ t.test('groups hold the rows that serve, by app and place, in ring order', async
     { numRuns: 200 },
   );
   t.pass('equal');
+});
+
+t.test('a large table is opened in slices', async (t) => {
+  const image = buildTableImage(
+    Array.from({ length: 10_000 }, (_, i) => backend({}, i)),
+    LISTENERS,
+  );
+  let yields = 0;
+  for (const work = openRoutingTable(1, image); !work.next().done; ) yields++;
+  t.ok(yields >= 4 && yields <= 20, `${yields} times`);
 });
 
 t.test('an image moves between threads and leaves nothing behind', async (t) => {
