@@ -233,6 +233,36 @@ t.test('a client is counted once as accepted, however it ends', async (t) => {
   t.equal(accepted(), 4, 'its pick was told');
 });
 
+t.test('metrics hear of dials in seconds, and of bytes by their direction', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  rig.got(1, ME);
+  rig.service.connected(1, 1, 250);
+  rig.closed(1);
+  t.same(rig.metrics.seconds, [0.25]);
+  t.same(rig.metrics.bytes, [[CLOSED.bytesToBackend, CLOSED.bytesToClient]]);
+});
+
+t.test('a dial that comes through ends what is said of those that failed', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  for (const seq of [1, 2, 3]) {
+    rig.got(seq, ME);
+    rig.failed(seq);
+  }
+  t.equal(rig.outcomes.failing(0).length, 1);
+  rig.got(4, ME);
+  rig.connected(4);
+  t.same(rig.outcomes.failing(0), []);
+});
+
+t.test('refusals that nobody tells the end of are kept to a bound', async (t) => {
+  const rig = new Rig();
+  for (let seq = 1; seq <= 8200; seq++) rig.got(seq, ME);
+  rig.service.workerLeft(1);
+  t.equal(rig.records.length, 8192);
+});
+
 t.test('a record names the dials that failed, and only then', async (t) => {
   const rig = new Rig();
   await rig.serve([{ id: 'a' }, { id: 'b' }]);

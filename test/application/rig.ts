@@ -191,6 +191,10 @@ export function address(text: string): ClientAddress {
 /** Counts what it is told, under the name of the method and its label. */
 export class CountingMetrics implements MetricsStore {
   readonly counts: Record<string, number> = {};
+  /** Of dials that came through. */
+  readonly seconds: number[] = [];
+  /** To backends and to clients, of each connection that is over. */
+  readonly bytes: [toBackend: number, toClient: number][] = [];
 
   accepted(): void {
     this.#count('accepted');
@@ -198,13 +202,15 @@ export class CountingMetrics implements MetricsStore {
   picked(reason: string): void {
     this.#count(`picked ${reason}`);
   }
-  connected(backendId: string): void {
+  connected(backendId: string, seconds: number): void {
+    this.seconds.push(seconds);
     this.#count(`connected ${backendId}`);
   }
   connectFailed(backendId: string, code: string, ours: boolean): void {
     this.#count(ours ? `lacked ${code}` : `connectFailed ${backendId}`);
   }
-  closed(reason: string): void {
+  closed(reason: string, bytesToBackend: number, bytesToClient: number): void {
+    this.bytes.push([bytesToBackend, bytesToClient]);
     this.#count(`closed ${reason}`);
   }
   refused(reason: string): void {

@@ -505,12 +505,12 @@ t.test('the time of picks does not hold the time of dials', async (t) => {
   await rig.serve([{ id: 'a' }, { id: 'b' }]);
   const { picker, engine } = worker(rig);
   engine.emit(accepted(1));
-  rig.now = 3;
+  rig.now = 3.1234;
   await picker.answer();
-  rig.now = 1003;
+  rig.now = 1003.1234;
   engine.emit(failed(1, 'ETIMEDOUT'));
-  rig.now = 1005;
+  rig.now = 1005.1234;
   await picker.answer();
   engine.emit(connected(1), closed(1));
-  t.match(rig.records, [{ pickMs: 5, why: 'retried', attempts: 2, tried: [{ code: 'ETIMEDOUT', ms: 1000 }] }]);
+  t.match(rig.records, [{ pickMs: 5.123, why: 'retried', attempts: 2, tried: [{ code: 'ETIMEDOUT', ms: 1000 }] }]);
 });
