@@ -24,7 +24,7 @@ async function standstill(
 }
 
 /** What engines look for once a second: these tests wait for it, so they run beside each other. */
-export function checksSuite(t: Test, make: MakeEngine): void {
+export function checksSuite(t: Test, make: MakeEngine, blind: string | false): void {
   t.jobs = 8;
   const sides = [
     ['client', 'backend'],
@@ -87,6 +87,24 @@ export function checksSuite(t: Test, make: MakeEngine): void {
       t.not(open.conn, link.conn);
       t.equal(rig.engine.size, 1, 'a connection that is open both ways has no such timeout');
     });
+
+    // Guards: a slot is free only when its backend need not hold the connection any longer.
+    t.test(
+      `the ${other} has been told the end, and would not hear of a close`,
+      { buffered: true, skip: blind },
+      async (t) => {
+        const { rig, link } = await connected(t, { halfCloseTimeoutMs: 100 });
+        link[one].socket.end('everything');
+        link[one].read();
+        t.equal((await link[other].read().all()).toString(), 'everything');
+        t.match(await rig.next('closed'), { conn: link.conn, reason: 'half_close_timeout' });
+        // Node does not watch a socket whose end it has read. A close alone would let this write through.
+        const { socket } = link[other];
+        const failure = await new Promise((resolve) => socket.write('more', resolve));
+        t.match(failure, { code: 'EPIPE' });
+        await link[one].ended;
+      },
+    );
 
     // Guards: a peer must not take a part for the whole.
     t.test(`no byte moves because the ${other} does not take what waits for it`, { buffered: true }, async (t) => {

@@ -36,7 +36,7 @@ export function dataPlaneConformance(t: Test, make: MakeEngine, blind: string | 
   t.test('a contended backend', async (t) => contendedSuite(t, make));
   t.test('late resets', async (t) => lateResetsSuite(t, make));
   t.test('held up', async (t) => heldUpSuite(t, make));
-  t.test('what is checked once a second', async (t) => checksSuite(t, make));
+  t.test('what is checked once a second', async (t) => checksSuite(t, make, blind));
   t.test('slow readers', async (t) => slowReadersSuite(t, make, blind));
   t.test('peers that vanish', async (t) => vanishSuite(t, make, blind));
   t.test('many at once', async (t) => crowdSuite(t, make));

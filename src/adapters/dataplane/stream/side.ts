@@ -151,10 +151,12 @@ export class Side {
 
   /**
    * Closes it: an end to a peer that got all there was, whose data may still be on its way in the kernel; a reset to one for
-   * which bytes are left, which must not take what it has for the whole.
+   * which bytes are left, which must not take what it has for the whole; and to one that has our end and goes on, which a
+   * close would tell nothing: a backend would hold for good what we count no more.
    */
   expire(): void {
-    if (this.socket.writableLength > 0) this.reset();
+    const isDeaf = this.socket.writableEnded && !this.ended && this.#wire.isSettled;
+    if (this.socket.writableLength > 0 || isDeaf) this.reset();
     else this.socket.destroy();
   }
 

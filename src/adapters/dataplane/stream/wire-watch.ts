@@ -30,6 +30,11 @@ export class WireWatch {
     return this.#movedAt;
   }
 
+  /** The peer has acknowledged all, as far as `look` saw it. */
+  get isSettled(): boolean {
+    return !this.#unsettled;
+  }
+
   /** Bytes, or the end, were given to the socket. */
   sent(): void {
     this.#unsettled = true;

@@ -56,13 +56,22 @@ static void over(engine *e, connection *c, enum close_reason reason) {
   if (e->listeners.held_back) listeners_reconsider(e);
 }
 
-void connection_finish(engine *e, connection *c, enum close_reason reason) {
+/* Whether a close alone would leave a side with less than it should know. */
+static bool needs_reset(const connection *c, int side) {
   /* A peer for which bytes are left must not take what it has for the whole. */
-  if (c->sides[CLIENT].waiting != NULL)
+  if (c->sides[!side].waiting != NULL) return true;
+  /* One that has our end and everything before it, and goes on, is told nothing by a close: a backend would hold for good
+   * what we count no more. */
+  return c->sides[!side].ended && !c->sides[side].ended && is_acknowledged(c->sides[side].fd);
+}
+
+void connection_finish(engine *e, connection *c, enum close_reason reason) {
+  bool reset_client = needs_reset(c, CLIENT);
+  if (needs_reset(c, BACKEND))
     close_with_reset(c->sides[BACKEND].fd);
   else
     close(c->sides[BACKEND].fd);
-  part(e, c, c->sides[BACKEND].waiting != NULL);
+  part(e, c, reset_client);
   over(e, c, reason);
 }
 

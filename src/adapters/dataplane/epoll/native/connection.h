@@ -93,7 +93,7 @@ bool connection_open(struct engine *e, int fd, int32_t listener, struct head_que
                      const struct sockaddr_storage *peer);
 
 /* Closes both sides of an open connection: an end to a peer that got all there was, and what the kernel has is still
- * sent; a reset to one for which bytes are left. */
+ * sent; a reset to one for which bytes are left, or that has the end and did not end itself. */
 void connection_finish(struct engine *e, connection *c, enum close_reason reason);
 /* Resets both sides. */
 void connection_reset(struct engine *e, connection *c, enum close_reason reason);
