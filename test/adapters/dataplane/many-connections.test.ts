@@ -16,7 +16,9 @@ const AT_ONCE = 64;
 const WARM = 8_000;
 const MIB = 1024 * 1024;
 /** Most that the engine's process may grow by after that: heaps breathe, and the sanitizer keeps what was freed. */
-const MAX_GROWTH = (BUILD === 'Debug' ? 128 : 32) * MIB;
+const MAX_GROWTH = (BUILD === 'Debug' ? 128 : 64) * MIB;
+/** Most that its objects may grow by: a hundred bytes of a connection. */
+const MAX_OBJECTS = (TOTAL - WARM) * 100;
 
 const RESET_ME = 0x72;
 const STALL_ME = 0x73;
@@ -36,7 +38,7 @@ onEachEngine(
 
 async function leaks(t: Test, engine: Engine): Promise<void> {
   const file = fileURLToPath(new URL('./relay-process.ts', import.meta.url));
-  const relay = fork(file, [String(await startBackend(t)), engine], { execArgv: [] });
+  const relay = fork(file, [String(await startBackend(t)), engine], { execArgv: ['--expose-gc'] });
   t.teardown(() => relay.kill('SIGKILL'));
   const [{ port }] = (await once(relay, 'message')) as [{ port: number }];
   const before = await usage(relay);
@@ -55,6 +57,8 @@ async function leaks(t: Test, engine: Engine): Promise<void> {
   t.equal(after.descriptors, before.descriptors, 'as many descriptors as before');
   const growth = after.rss - warm.rss;
   t.ok(growth < MAX_GROWTH, `${Math.round(growth / MIB)} MiB more after ${TOTAL} than after ${WARM}`);
+  const objects = after.heap - warm.heap;
+  t.ok(objects < MAX_OBJECTS, `${Math.round(objects / 1024)} KiB more of objects`);
   // By itself, so that a sanitizer tells of what was not freed.
   relay.disconnect();
   t.same(await once(relay, 'exit'), [0, null]);

@@ -8,6 +8,8 @@ export interface Usage {
   /** Resident bytes, now and at their peak. */
   readonly rss: number;
   readonly peak: number;
+  /** Bytes that JavaScript's objects hold, after a collection where the process was started with `--expose-gc`. */
+  readonly heap: number;
   readonly descriptors: number;
   readonly accepted: number;
   readonly closed: number;
@@ -42,10 +44,13 @@ const bound = bindSocket();
 await engine.listen(bound.handle, 0);
 process.send?.({ port: bound.port });
 process.on('message', () => {
+  globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
   const usage: Usage = {
     rss: process.memoryUsage.rss(),
     // maxRSS is in KiB.
     peak: process.resourceUsage().maxRSS * 1024,
+    heap: heapUsed + external,
     descriptors: process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0,
     accepted,
     closed,
