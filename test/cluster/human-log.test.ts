@@ -51,7 +51,7 @@ t.test(
         () => text,
       );
     await said(/^\d\d:\d\d:\d\d ready: /m);
-    await said(/^\d\d:\d\d:\d\d routing table 1 loaded: 1 backends, \+1 -0 ~0 \(\+one\)\r?$/m);
+    await said(/^\d\d:\d\d:\d\d routing table 1 loaded: 1 backend, \+1 -0 ~0 \(\+one\)\r?$/m);
     const client = await greet(port);
     client?.socket.end('x');
     await said(/^\d\d:\d\d:\d\d 127\.0\.0\.1 -> one picked finished \d+ ms \d+\/\d+ B\r?$/m);

@@ -12,7 +12,7 @@ import { until } from '../fixtures/until.ts';
 const STREAMS = 60;
 const ADDRESSES = 600;
 /** Connections that must have got through. */
-const SERVED = 3000;
+const SERVED = 2000;
 /** By backend; together fewer than the clients that come at once, so that limits are reached all the time. */
 const HARD_LIMITS = [6, 9, 14, 20];
 
