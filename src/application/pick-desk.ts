@@ -131,7 +131,11 @@ export class PickDesk {
 
   #forget(isForgotten: (question: Question) => boolean): Question[] {
     const forgotten: Question[] = [];
-    const stays = (question: Question) => !isForgotten(question) || forgotten.push(question) === 0;
+    const stays = (question: Question) => {
+      if (!isForgotten(question)) return true;
+      forgotten.push(question);
+      return false;
+    };
     this.#fresh = this.#fresh.filter(stays);
     // Those that were looked at have been counted.
     for (const { request } of forgotten) this.#options.service.came(request);
