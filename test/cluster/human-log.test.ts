@@ -39,7 +39,8 @@ t.test(
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const exited = once(child, 'exit');
-    t.teardown(() => child.kill('SIGKILL'));
+    // script(1) ends what it runs when it is asked to end, and leaves it behind when it is killed.
+    t.teardown(() => child.kill('SIGTERM'));
     let text = '';
     child.stdout.on('data', (chunk) => {
       text += chunk;
