@@ -7,8 +7,8 @@ import { readStartArguments } from './adapters/inbound/start-arguments.ts';
 import { VARIABLES } from './config.ts';
 
 /**
- * Where Node keeps the compiled form of our code, by content: with it the primary starts in two thirds of the time, and a
- * worker in one. A place that only those can write to who can change the code itself; a read-only one does no harm.
+ * Where Node keeps the compiled form of our code, by content: with it the primary starts in two thirds of the time, and
+ * a worker in one third. A place that only those can write to who can change the code itself; a read-only one does no harm.
  */
 const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/edgeproxy', import.meta.url));
 

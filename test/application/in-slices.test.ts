@@ -1,5 +1,6 @@
 import t from 'tap';
 import { inSlices, sharedTurn } from '../../src/application/in-slices.ts';
+import { countTurns } from '../fixtures/count-turns.ts';
 
 function* work(name: string, slices: number, said: string[]): Generator<void, string> {
   for (let i = 0; i < slices; i++) {
@@ -24,15 +25,9 @@ t.test('others run between two slices', async (t) => {
 
 t.test('works that share their turns take them one after another, one slice a turn of the loop', async (t) => {
   const said: string[] = [];
-  let turns = 0;
-  let running = true;
-  const count = () => {
-    turns++;
-    if (running) setImmediate(count);
-  };
-  setImmediate(count);
+  const turnsSince = countTurns();
   await Promise.all(['a', 'b', 'c'].map((name) => inSlices(work(name, 4, said), sharedTurn)));
-  running = false;
+  const turns = turnsSince();
   t.equal(said.join(''), 'abcabcabcabc');
   t.ok(turns >= 12, `${turns} turns for 12 slices`);
 });

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import t, { type Test } from 'tap';
 import { Channel } from '../../src/ipc/channel.ts';
 import { encodeFrame } from '../../src/ipc/codec.ts';
+import { countTurns } from '../fixtures/count-turns.ts';
 import { socketPair } from '../fixtures/socket-pair.ts';
 import { until } from '../fixtures/until.ts';
 
@@ -93,16 +94,10 @@ t.test('what the peer had sent before its end is heard', async (t) => {
 t.test('thousands of messages are heard in order, a bounded number in a turn', async (t) => {
   const a = await open(t);
   const sent = Array.from({ length: 10_000 }, (_, n): Message => [n, 'some more bytes, for it to be several reads']);
-  let turns = 0;
-  let counting = true;
-  const count = () => {
-    turns++;
-    if (counting) setImmediate(count);
-  };
-  setImmediate(count);
+  const turnsSince = countTurns();
   for (let at = 0; at < sent.length; at += 500) a.theirs.write(encodeFrame(sent.slice(at, at + 500)));
   t.same(await a.received(sent.length), sent);
-  counting = false;
+  const turns = turnsSince();
   const most = Math.max(...a.batches.map(({ length }) => length));
   t.ok(most <= 256, `${most} at once`);
   t.ok(turns >= a.batches.length / 2, `${a.batches.length} times in ${turns} turns`);

@@ -27,6 +27,7 @@ export class LogStream {
   droppedAt = Number.NEGATIVE_INFINITY;
   /** Of `dropped`, what `onThrough` was told. */
   #told = 0;
+  readonly #onThrough: (lost: number) => void;
   readonly #fd: number;
   readonly #sink: Sink;
   #waiting: string[] = [];
@@ -36,8 +37,6 @@ export class LogStream {
   #cut = false;
   #timer: NodeJS.Timeout | null = null;
   #idle: (() => void) | null = null;
-
-  readonly #onThrough: (lost: number) => void;
 
   /** `onThrough`: lines come through again, and so many before them did not. */
   constructor(fd: number, onThrough: (lost: number) => void = () => {}) {

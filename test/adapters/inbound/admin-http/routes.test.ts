@@ -3,6 +3,7 @@ import http from 'node:http';
 import t from 'tap';
 import { EdgeError } from '../../../../src/errors.ts';
 import { Rig } from '../../../application/rig.ts';
+import { countTurns } from '../../../fixtures/count-turns.ts';
 import { until } from '../../../fixtures/until.ts';
 import { openAdmin } from './rig.ts';
 
@@ -293,15 +294,9 @@ t.test('backends page by page', async (t) => {
 t.test('a large page is valid JSON, and others are answered while it is made', async (t) => {
   const { rig, ask } = await openAdmin(t);
   await rig.serve(Array.from({ length: 10_000 }, (_, i) => ({ id: `b"\\${i}` })));
-  let turns = 0;
-  let done = false;
-  const count = () => {
-    turns++;
-    if (!done) setImmediate(count);
-  };
-  count();
+  const turnsSince = countTurns();
   const page = (await ask('/api/v1/backends?limit=10000')).body as { backends: { id: string }[] };
-  done = true;
+  const turns = turnsSince();
   t.equal(new Set(page.backends.map(({ id }) => id)).size, 10_000);
   t.ok(turns > 50, `${turns} turns`);
 });

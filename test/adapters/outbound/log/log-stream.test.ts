@@ -54,6 +54,17 @@ for (const how of ['write', 'gather'] as const) {
   });
 }
 
+t.test('it is behind while more than a quarter of that waits', async (t) => {
+  const { stream, read } = stalledReader(t);
+  stream.write(line(0, HELD_UP));
+  for (let n = 1; n <= 4; n++) stream.write(line(n, MIB));
+  t.notOk(stream.isBehind);
+  stream.write(line(5, KIB));
+  t.ok(stream.isBehind);
+  t.same(numbersIn(await read()), [0, 1, 2, 3, 4, 5]);
+  t.notOk(stream.isBehind);
+});
+
 t.test('what was taken by the reader makes room again', async (t) => {
   const { stream, read } = stalledReader(t);
   stream.write(line(0, HELD_UP));
