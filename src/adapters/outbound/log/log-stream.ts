@@ -80,17 +80,16 @@ export class LogStream {
 
   /** What waits, when the process is about to end without another turn of its loop. */
   endNow(): void {
-    // A write that is under way may be what the reader does not take.
-    while (!this.#writing && this.#waiting.length > 0) {
-      const { lines, block } = this.#take();
-      let written = 0;
-      try {
-        while (written < block.length) written += writeSync(this.#fd, block, written);
-      } catch {
-        // Counted below.
-      }
-      this.#account(lines, block, written);
+    // A write that is under way may be what the reader does not take. Without one, less than a block waits.
+    if (this.#writing || this.#waiting.length === 0) return;
+    const { lines, block } = this.#take();
+    let written = 0;
+    try {
+      while (written < block.length) written += writeSync(this.#fd, block, written);
+    } catch {
+      // Counted below.
     }
+    this.#account(lines, block, written);
   }
 
   #add(line: string): void {
