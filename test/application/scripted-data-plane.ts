@@ -27,7 +27,7 @@ export class ScriptedDataPlane implements DataPlane {
   async listen(): Promise<void> {}
   stopAccepting(): void {}
   acceptBelow(): void {}
-  readHead(): void {}
+  prereadMore(): void {}
   settle(): void {
     this.settles++;
   }

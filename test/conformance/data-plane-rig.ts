@@ -7,10 +7,10 @@ import type {
   DataPlane,
   DataPlaneEvent,
   DataPlaneOptions,
-  HeadOptions,
+  PrereadOptions,
 } from '../../src/application/ports/data-plane.ts';
 import { bindSocket } from '../fixtures/bind-socket.ts';
-import { HeadFollower } from './data-plane-head-follower.ts';
+import { PrereadFollower } from './data-plane-preread-follower.ts';
 
 /** A bound socket, as the engines take it. */
 export type Handle = BoundSocket['handle'];
@@ -43,7 +43,7 @@ export class Rig {
   readonly #broken: string[] = [];
   readonly #life = new Map<Conn, 'waiting' | 'dialling' | 'connected'>();
   readonly #waiting = new Set<() => void>();
-  readonly #heads = new HeadFollower((promise) => this.#wrong(promise));
+  readonly #prereads = new PrereadFollower((promise) => this.#wrong(promise));
   #stopping = false;
   #inside = false;
   #hadBatch = false;
@@ -67,22 +67,22 @@ export class Rig {
   }
 
   /** Listens on a loopback address; the port. */
-  async listen(host = '127.0.0.1', listener = LISTENER, head?: HeadOptions): Promise<number> {
+  async listen(host = '127.0.0.1', listener = LISTENER, preread?: PrereadOptions): Promise<number> {
     const { handle, port } = bind(host);
-    this.#heads.listens(listener, head);
-    await this.engine.listen(handle, listener, head);
+    this.#prereads.listens(listener, preread);
+    await this.engine.listen(handle, listener, preread);
     return port;
   }
 
-  readHead(conn: Conn): void {
-    if (this.#life.get(conn) === 'waiting') this.#heads.asks(conn);
-    this.#call(() => this.engine.readHead(conn));
+  prereadMore(conn: Conn): void {
+    if (this.#life.get(conn) === 'waiting') this.#prereads.asks(conn);
+    this.#call(() => this.engine.prereadMore(conn));
   }
 
   connect(conn: Conn, port: number, host = '127.0.0.1', skip?: number, contended?: boolean): void {
     // One that is over already is ignored.
     if (this.#life.has(conn)) this.#life.set(conn, 'dialling');
-    this.#heads.takesBack(conn);
+    this.#prereads.takesBack(conn);
     this.#call(() => this.engine.connect(conn, { host, port }, skip, contended));
   }
 
@@ -91,12 +91,12 @@ export class Rig {
   }
 
   reject(conn: Conn, how: 'close' | 'reset'): void {
-    this.#heads.takesBack(conn);
+    this.#prereads.takesBack(conn);
     this.#call(() => this.engine.reject(conn, how));
   }
 
   close(conn: Conn): void {
-    this.#heads.takesBack(conn);
+    this.#prereads.takesBack(conn);
     this.#call(() => this.engine.close(conn));
   }
 
@@ -158,15 +158,15 @@ export class Rig {
     if (event.type === 'accepted') {
       if (before !== 'none' || !Number.isInteger(event.conn) || event.conn < 1) wrong();
       this.#life.set(event.conn, 'waiting');
-      this.#heads.accepted(event);
+      this.#prereads.accepted(event);
       if (this.#stopping) this.close(event.conn);
-    } else if (event.type === 'head') {
+    } else if (event.type === 'preread') {
       if (before !== 'waiting') wrong();
-      this.#heads.told(event);
+      this.#prereads.told(event);
     } else if (event.type === 'closed') {
       if (before === 'none') wrong();
       this.#life.delete(event.conn);
-      this.#heads.closed(event.conn);
+      this.#prereads.closed(event.conn);
     } else {
       if (before !== 'dialling') wrong();
       this.#life.set(event.conn, event.type === 'connected' ? 'connected' : 'waiting');
@@ -182,8 +182,8 @@ export class Rig {
     this.#stopping = true;
     this.engine.stopAccepting();
     for (const conn of this.#life.keys()) this.close(conn);
-    // A client whose head is awaited is told now, and closed when it is.
-    while (this.#life.size > 0 || (this.#heads.any && this.engine.size > 0))
+    // A client whose preread is awaited is told now, and closed when it is.
+    while (this.#life.size > 0 || (this.#prereads.any && this.engine.size > 0))
       await this.until((event): event is DataPlaneEvent => event !== null);
     if (this.engine.size !== 0) this.#wrong(`${this.engine.size} connections held after the last was closed`);
     if (this.#broken.length > 0) throw new Error(this.#broken.join('; '));

@@ -49,8 +49,8 @@ export type CloseReason =
 
 export type DataPlaneEvent =
   /**
-   * A client is here; the engine reads nothing from it until it is connected. `address`: the peer's, as text. `head`: its
-   * first bytes, up to `maxBytes`, for a listener with `HeadOptions` and only there; see `HeadOptions` for when they come,
+   * A client is here; the engine reads nothing from it until it is connected. `address`: the peer's, as text. `preread`: its
+   * first bytes, up to `maxBytes`, for a listener with `PrereadOptions` and only there; see `PrereadOptions` for when they come,
    * and when they are none.
    */
   | {
@@ -58,10 +58,10 @@ export type DataPlaneEvent =
       readonly conn: Conn;
       readonly listener: number;
       readonly address: string;
-      readonly head?: Uint8Array;
+      readonly preread?: Uint8Array;
     }
-  /** The answer to `readHead`: all bytes from the first on. `complete`: there will be no more before `connect`. */
-  | { readonly type: 'head'; readonly conn: Conn; readonly head: Uint8Array; readonly complete: boolean }
+  /** The answer to `prereadMore`: all bytes from the first on. `complete`: there will be no more before `connect`. */
+  | { readonly type: 'preread'; readonly conn: Conn; readonly preread: Uint8Array; readonly complete: boolean }
   /** The backend accepted and bytes flow. `rttMs`: from dial to accept. */
   | { readonly type: 'connected'; readonly conn: Conn; readonly rttMs: number }
   /**
@@ -113,7 +113,7 @@ export interface DataPlaneOptions {
   /**
    * Receives every event, in the order in which things happened, as one batch per loop turn at most, of 256 events at most,
    * so that others have their turn when thousands end at once; never called re-entrantly from a method of the engine. A turn
-   * with an event that a client waits for, `accepted`, `head`, `connectFailed`, `settled` or `closed` of a contended
+   * with an event that a client waits for, `accepted`, `preread`, `connectFailed`, `settled` or `closed` of a contended
    * connection, delivers at its end; the others come along, or within 5 ms. Event objects, their bytes and the array are the
    * receiver's.
    */
@@ -132,24 +132,24 @@ export interface DataPlaneOptions {
  * accepting is stopped: a drain then knows everybody who is held. Until then they count towards `maxConnections` and in
  * `size`, and one that resets is gone without a word, as it never had a number.
  */
-export interface HeadOptions {
-  /** An integer, 1 to `MAX_HEAD_BYTES`. So much is kept at most; the rest stays in the kernel until bytes may flow. */
+export interface PrereadOptions {
+  /** An integer, 1 to `MAX_PREREAD_BYTES`. So much is kept at most; the rest stays in the kernel until bytes may flow. */
   readonly maxBytes: number;
-  /** In ms, > 0, up to 2^31 - 1. Started by the accept, for all of the head; stopped by nothing but `connected` or `closed`. */
+  /** In ms, > 0, up to 2^31 - 1. Started by the accept, for all of the preread; stopped by nothing but `connected` or `closed`. */
   readonly timeoutMs: number;
 }
 
-export const MAX_HEAD_BYTES = 64 * 1024;
+export const MAX_PREREAD_BYTES = 64 * 1024;
 
 /** Node's timers take no more. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** What is wrong with options, for whoever wrote them; '': nothing. */
-export function headProblem({ maxBytes, timeoutMs }: HeadOptions): string {
-  if (!Number.isInteger(maxBytes) || maxBytes < 1 || maxBytes > MAX_HEAD_BYTES)
-    return `maxBytes of a head is ${maxBytes}: give an integer from 1 to ${MAX_HEAD_BYTES}`;
+export function prereadProblem({ maxBytes, timeoutMs }: PrereadOptions): string {
+  if (!Number.isInteger(maxBytes) || maxBytes < 1 || maxBytes > MAX_PREREAD_BYTES)
+    return `maxBytes of a preread is ${maxBytes}: give an integer from 1 to ${MAX_PREREAD_BYTES}`;
   if (!(timeoutMs > 0 && timeoutMs <= MAX_TIMEOUT_MS))
-    return `timeoutMs of a head is ${timeoutMs}: give more than 0, up to ${MAX_TIMEOUT_MS}`;
+    return `timeoutMs of a preread is ${timeoutMs}: give more than 0, up to ${MAX_TIMEOUT_MS}`;
   return '';
 }
 
@@ -157,12 +157,12 @@ export function headProblem({ maxBytes, timeoutMs }: HeadOptions): string {
 export interface DataPlane<Handle = unknown> {
   /**
    * Starts to accept on a bound socket. Resolves when the kernel queues clients; `listener` is echoed in `accepted`.
-   * `head`: clients are told with their first bytes. Rejects with EDGE_ERR_INTERNAL when its values are out of range.
+   * `preread`: clients are told with their first bytes. Rejects with EDGE_ERR_INTERNAL when its values are out of range.
    */
-  listen(handle: Handle, listener: number, head?: HeadOptions): Promise<void>;
+  listen(handle: Handle, listener: number, preread?: PrereadOptions): Promise<void>;
   /**
-   * Accepts no more; the shared socket stays open elsewhere. Open connections go on. Clients whose head is awaited are
-   * told with what came so far, perhaps nothing; `readHead` waits on for the rest of their time.
+   * Accepts no more; the shared socket stays open elsewhere. Open connections go on. Clients whose preread is awaited are
+   * told with what came so far, perhaps nothing; `prereadMore` waits on for the rest of their time.
    */
   stopAccepting(): void;
   /**
@@ -172,17 +172,17 @@ export interface DataPlane<Handle = unknown> {
    */
   acceptBelow(connections: number): void;
   /**
-   * The head so far is not enough to decide. Ends in one `head`, or in `closed`: `head` comes when at least one more byte
+   * The preread so far is not enough to decide. Ends in one `preread`, or in `closed`: `preread` comes when at least one more byte
    * is there, or with `complete` when there will be none, because there are `maxBytes`, the client sent its end, or its
    * `timeoutMs` are over; at once when that is so already. Calls before the answer count as one. `connect`, `reject` and
-   * `close` take it back: then there is no `head`. Ignored as they are, and for clients of a listener without head.
+   * `close` take it back: then there is no `preread`. Ignored as they are, and for clients of a listener without preread.
    */
-  readHead(conn: Conn): void;
+  prereadMore(conn: Conn): void;
   /**
    * Dials for an accepted client that is neither dialling nor connected. Ends in `connected`, `connectFailed` or `closed`.
-   * Ignored, as `reject` is, for a connection that is ending already: its `closed` is on the way. Of the head that was told,
+   * Ignored, as `reject` is, for a connection that is ending already: its `closed` is on the way. Of the preread that was told,
    * all but the first `skip` bytes go to the backend before anything else, and count as bytes to the backend. A `skip` that
-   * is no integer from 0 to the head's length fails with EINVAL. The head outlives a failed dial: the next may skip another
+   * is no integer from 0 to the preread's length fails with EINVAL. The preread outlives a failed dial: the next may skip another
    * number of bytes.
    *
    * `contended`: others may be waiting for the backend's slot, and the client comes again, perhaps through another process,
@@ -199,6 +199,6 @@ export interface DataPlane<Handle = unknown> {
    * a peer did before somebody asked for this is known then, unless bytes are still on their way to the other side.
    */
   settle(): void;
-  /** Connections between `accepted` and `closed`, and clients that are to be told when their head is there. */
+  /** Connections between `accepted` and `closed`, and clients that are to be told when their preread is there. */
   readonly size: number;
 }

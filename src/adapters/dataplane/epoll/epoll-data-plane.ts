@@ -4,8 +4,8 @@ import {
   type DataPlane,
   type DataPlaneOptions,
   type Endpoint,
-  type HeadOptions,
-  headProblem,
+  type PrereadOptions,
+  prereadProblem,
   type RejectHow,
 } from '../../../application/ports/data-plane.ts';
 import { codeOf, EdgeError, messageOf } from '../../../errors.ts';
@@ -33,7 +33,7 @@ export class EpollDataPlane implements DataPlane<ListeningHandle> {
       unackedTimeoutMs,
       maxConnections,
     );
-    const records = new EventRecords((conn, isAnswer) => native.head(conn, isAnswer));
+    const records = new EventRecords((conn, isAnswer) => native.preread(conn, isAnswer));
     native.deliver = (count, buffer) => {
       const events = records.read(count, buffer);
       if (events.length > 0) onEvents(events);
@@ -49,14 +49,14 @@ export class EpollDataPlane implements DataPlane<ListeningHandle> {
    * Takes `handle` over: it is closed, as the engine watches a duplicate of its descriptor. Rejects with EDGE_ERR_LISTEN
    * when the kernel refuses to listen.
    */
-  async listen(handle: ListeningHandle, listener: number, head?: HeadOptions): Promise<void> {
-    const problem = head === undefined ? '' : headProblem(head);
+  async listen(handle: ListeningHandle, listener: number, preread?: PrereadOptions): Promise<void> {
+    const problem = preread === undefined ? '' : prereadProblem(preread);
     if (problem !== '') {
       handle.close();
       throw new EdgeError('EDGE_ERR_INTERNAL', problem);
     }
     try {
-      this.#native.listen(descriptorOf(handle), listener, head?.maxBytes ?? 0, head?.timeoutMs ?? 0);
+      this.#native.listen(descriptorOf(handle), listener, preread?.maxBytes ?? 0, preread?.timeoutMs ?? 0);
     } catch (cause) {
       const what = codeOf(cause) || messageOf(cause);
       throw new EdgeError('EDGE_ERR_LISTEN', `cannot accept on this socket: ${what}`, { cause });
@@ -73,8 +73,8 @@ export class EpollDataPlane implements DataPlane<ListeningHandle> {
     this.#native.acceptBelow(connections);
   }
 
-  readHead(conn: Conn): void {
-    this.#native.readHead(conn);
+  prereadMore(conn: Conn): void {
+    this.#native.prereadMore(conn);
   }
 
   connect(conn: Conn, to: Endpoint, skip = 0, contended = false): void {

@@ -11,7 +11,7 @@ const ACCEPTED = 1;
 const CONNECTED = 2;
 const CONNECT_FAILED = 3;
 const CLOSED = 4;
-const ACCEPTED_WITH_HEAD = 6;
+const ACCEPTED_WITH_PREREAD = 6;
 const HEAD = 7;
 const SETTLED = 8;
 
@@ -26,19 +26,19 @@ const REASONS: readonly CloseReason[] = [
   'rejected',
 ];
 
-/** Fetches the bytes that a record tells of; see `NativeEngine.head`. */
-export type FetchHead = (conn: number, isAnswer: boolean) => Uint8Array | undefined;
+/** Fetches the bytes that a record tells of; see `NativeEngine.preread`. */
+export type FetchPreread = (conn: number, isAnswer: boolean) => Uint8Array | undefined;
 
 /** Reads the records that the native engine writes. It writes to the same buffer until it needs a larger one. */
 export class EventRecords {
-  readonly #fetchHead: FetchHead;
+  readonly #fetchPreread: FetchPreread;
   #buffer = new ArrayBuffer(0);
   #integers = new Int32Array(0);
   #numbers = new Float64Array(0);
   #bytes = Buffer.alloc(0);
 
-  constructor(fetchHead: FetchHead) {
-    this.#fetchHead = fetchHead;
+  constructor(fetchPreread: FetchPreread) {
+    this.#fetchPreread = fetchPreread;
   }
 
   /** The first `count` records of `buffer` as events, without answers that were taken back. */
@@ -81,13 +81,13 @@ export class EventRecords {
           bytesToClient: numbers[number + 2]!,
           durationMs: numbers[number]!,
         };
-      case ACCEPTED_WITH_HEAD: {
-        const head = this.#fetchHead(conn, false) ?? new Uint8Array(0);
-        return { type: 'accepted', conn, listener: code, address: this.#text(index, integers[at + 3]!), head };
+      case ACCEPTED_WITH_PREREAD: {
+        const preread = this.#fetchPreread(conn, false) ?? new Uint8Array(0);
+        return { type: 'accepted', conn, listener: code, address: this.#text(index, integers[at + 3]!), preread };
       }
       case HEAD: {
-        const head = this.#fetchHead(conn, true);
-        return head === undefined ? null : { type: 'head', conn, head, complete: code !== 0 };
+        const preread = this.#fetchPreread(conn, true);
+        return preread === undefined ? null : { type: 'preread', conn, preread, complete: code !== 0 };
       }
       case SETTLED:
         return { type: 'settled' };

@@ -7,13 +7,13 @@ import { messageOf } from '../../../errors.ts';
 export interface NativeEngine {
   /** Set before anything else is called: receives `count` records, which event-records.ts reads. */
   deliver: (count: number, records: ArrayBuffer) => void;
-  /** Duplicates the descriptor. `headBytes` 0: no head. Throws an error with the errno's name as `code`. */
-  listen(fd: number, listener: number, headBytes: number, headTimeoutMs: number): void;
+  /** Duplicates the descriptor. `prereadBytes` 0: no preread. Throws an error with the errno's name as `code`. */
+  listen(fd: number, listener: number, prereadBytes: number, prereadTimeoutMs: number): void;
   stopAccepting(): void;
   acceptBelow(connections: number): void;
-  readHead(conn: number): void;
+  prereadMore(conn: number): void;
   /** The bytes that a record of `deliver` tells of, a copy. `undefined`: the answer was taken back, or the connection is over. */
-  head(conn: number, isAnswer: boolean): Uint8Array | undefined;
+  preread(conn: number, isAnswer: boolean): Uint8Array | undefined;
   connect(conn: number, host: string, port: number, skip: number, contended: boolean): void;
   reject(conn: number, reset: boolean): void;
   close(conn: number): void;

@@ -8,7 +8,7 @@ import type {
   RejectHow,
 } from '../../../application/ports/data-plane.ts';
 import { codeOf } from '../../../errors.ts';
-import { ClientHead, type Events, type HeadSource } from './client-head.ts';
+import { ClientPreread, type Events, type PrereadSource } from './client-preread.ts';
 import { Delivery } from './delivery.ts';
 import { Dial } from './dial.ts';
 import { isEndpoint } from './endpoint.ts';
@@ -55,45 +55,45 @@ export class Connection implements SideOwner {
   #dial: Dial | null = null;
   /** While bytes may flow. */
   #silence: Silence | null = null;
-  /** Until bytes flow; `null` as well: the listener has no head. */
-  #head: ClientHead | null;
-  /** Bytes of the head that the backend is not to get. */
+  /** Until bytes flow; `null` as well: the listener has no preread. */
+  #preread: ClientPreread | null;
+  /** Bytes of the preread that the backend is not to get. */
   #skip = 0;
   #contended = false;
   /** How the client is to learn that a contended connection is over, once that was told; `null`: it is not over, or told. */
   #part: (() => void) | null = null;
   #delivery: Delivery | null = null;
 
-  constructor(conn: Conn, owner: ConnectionOwner, client: ClientSource, head: HeadSource | null = null) {
+  constructor(conn: Conn, owner: ConnectionOwner, client: ClientSource, preread: PrereadSource | null = null) {
     this.#conn = conn;
     this.#owner = owner;
-    this.#client = new Side(this, owner.buffers, client, head?.options.maxBytes);
-    this.#head = head === null ? null : new ClientHead(head, owner.events, this.#client);
+    this.#client = new Side(this, owner.buffers, client, preread?.options.maxBytes);
+    this.#preread = preread === null ? null : new ClientPreread(preread, owner.events, this.#client);
   }
 
   /** `accepted` was told of it. */
   get announced(): boolean {
-    return this.#head?.announced ?? true;
+    return this.#preread?.announced ?? true;
   }
 
-  /** Does not wait for the head any longer before `accepted` is told. */
+  /** Does not wait for the preread any longer before `accepted` is told. */
   announce(): void {
-    this.#head?.announce();
+    this.#preread?.announce();
   }
 
-  readHead(): void {
-    if (this.#state === 'waiting') this.#head?.ask();
+  prereadMore(): void {
+    if (this.#state === 'waiting') this.#preread?.ask();
   }
 
   connect(to: Endpoint, skip: number, contended: boolean): void {
     if (this.#state !== 'waiting') return;
-    this.#head?.takeBack();
+    this.#preread?.takeBack();
     // No backend needs to hear of it.
     if (isGone(this.#client.socket)) {
       this.#fail(this.#client);
       return;
     }
-    if (!isEndpoint(to) || !(this.#head?.canSkip(skip) ?? skip === 0)) {
+    if (!isEndpoint(to) || !(this.#preread?.canSkip(skip) ?? skip === 0)) {
       this.#owner.events.push({ type: 'connectFailed', conn: this.#conn, code: 'EINVAL', here: true });
       return;
     }
@@ -154,8 +154,8 @@ export class Connection implements SideOwner {
   }
 
   sideRead(_side: Side, bytes: Buffer): number {
-    // Only the client of a listener with a head is read before the connection is open, and it has one until then.
-    return this.#head?.add(bytes) ?? 0;
+    // Only the client of a listener with a preread is read before the connection is open, and it has one until then.
+    return this.#preread?.add(bytes) ?? 0;
   }
 
   sideLost(side: Side, error?: Error): boolean {
@@ -174,7 +174,7 @@ export class Connection implements SideOwner {
 
   sideEnded(side: Side): void {
     if (this.#state !== 'open') {
-      if (side === this.#client) this.#head?.end();
+      if (side === this.#client) this.#preread?.end();
       return;
     }
     // The silence that the half-close timer measures starts here.
@@ -214,12 +214,12 @@ export class Connection implements SideOwner {
     this.#silence = new Silence(now);
     this.#owner.events.push({ type: 'connected', conn: this.#conn, rttMs: now - dial.startedAt });
     const client = this.#client;
-    const head = this.#head;
-    head?.stop();
-    this.#head = null;
+    const preread = this.#preread;
+    preread?.stop();
+    this.#preread = null;
     backend.start(client);
-    client.start(backend, head?.rest(this.#skip));
-    // Its end came with the head, when there was nobody to pass it on to.
+    client.start(backend, preread?.rest(this.#skip));
+    // Its end came with the preread, when there was nobody to pass it on to.
     if (client.ended) this.sideEnded(client);
   }
 
@@ -231,7 +231,7 @@ export class Connection implements SideOwner {
 
   #close(reason: CloseReason): void {
     this.#dial?.stop();
-    this.#head?.stop();
+    this.#preread?.stop();
     this.#state = 'closing';
     this.#reason = reason;
   }

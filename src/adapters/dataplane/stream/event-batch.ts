@@ -9,7 +9,7 @@ const WAIT_EVENTS = 256;
 const MOST_EVENTS = 256;
 
 /** A client waits for what these lead to. */
-const URGENT: ReadonlySet<DataPlaneEvent['type']> = new Set(['accepted', 'head', 'connectFailed', 'settled']);
+const URGENT: ReadonlySet<DataPlaneEvent['type']> = new Set(['accepted', 'preread', 'connectFailed', 'settled']);
 
 /**
  * Collects what happens during one turn of the event loop, or a few of them, and hands it over at once. setImmediate runs

@@ -67,10 +67,10 @@ export class Side {
   #other: Side | null = null;
 
   /**
-   * `source`: `null` for a socket that is going to connect. `headBytes`: of the first read before `start`, at most; 0: there
+   * `source`: `null` for a socket that is going to connect. `prereadBytes`: of the first read before `start`, at most; 0: there
    * will be none.
    */
-  constructor(owner: SideOwner, buffers: ReadBuffers, source: ClientSource | null, headBytes = 0) {
+  constructor(owner: SideOwner, buffers: ReadBuffers, source: ClientSource | null, prereadBytes = 0) {
     this.#owner = owner;
     this.#buffers = buffers;
     this.#buffer = buffers.shared;
@@ -88,7 +88,7 @@ export class Side {
         source.pause();
       });
     } else {
-      this.#boundNextRead(headBytes);
+      this.#boundNextRead(prereadBytes);
       this.socket = makeSocket({
         ...(source === null ? DIALLING : { handle: source, manualStart: true }),
         allowHalfOpen: true,
@@ -103,12 +103,12 @@ export class Side {
   static readonly SERVER_OPTIONS = { allowHalfOpen: true, pauseOnConnect: true, highWaterMark: WRITE_MARK } as const;
 
   /** Reads before `start`, once. */
-  readHead(): void {
+  prereadMore(): void {
     this.socket.resume();
   }
 
-  /** Reads no more before `start`, or `readHead`. */
-  stopHead(): void {
+  /** Reads no more before `start`, or `prereadMore`. */
+  stopPreread(): void {
     this.socket.pause();
   }
 
@@ -116,7 +116,7 @@ export class Side {
   start(other: Side, first: Buffer = NOTHING): void {
     this.#other = other;
     const { shared } = this.#buffers;
-    // The next read was bounded for a head; where it cannot be changed the socket is closed.
+    // The next read was bounded for a preread; where it cannot be changed the socket is closed.
     if (this.#buffer !== shared) readInto(this.socket, shared);
     this.#buffer = shared;
     if (first.length === 0 || this.#pass(first)) this.socket.resume();

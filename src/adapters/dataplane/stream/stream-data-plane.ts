@@ -5,8 +5,8 @@ import {
   type DataPlane,
   type DataPlaneOptions,
   type Endpoint,
-  type HeadOptions,
-  headProblem,
+  type PrereadOptions,
+  prereadProblem,
   type RejectHow,
 } from '../../../application/ports/data-plane.ts';
 import { NumberMap } from '../../../domain/number-map.ts';
@@ -40,7 +40,7 @@ const LAST_CONN = 2 ** 30 - 1;
 /** By which listener a client came. */
 interface Origin {
   readonly listener: number;
-  readonly head: HeadOptions | undefined;
+  readonly preread: PrereadOptions | undefined;
 }
 
 export interface StreamTuning {
@@ -91,10 +91,10 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
    * Takes `handle` over: it is closed by `stopAccepting`, and when this fails. Rejects with EDGE_ERR_LISTEN when the
    * kernel refuses to listen.
    */
-  async listen(handle: ListeningHandle, listener: number, head?: HeadOptions): Promise<void> {
-    const problem = head === undefined ? '' : headProblem(head);
+  async listen(handle: ListeningHandle, listener: number, preread?: PrereadOptions): Promise<void> {
+    const problem = preread === undefined ? '' : prereadProblem(preread);
     // While clients are left to others: it is asked for again.
-    if (problem === '' && !this.#gate.isClosed) return this.#listen(handle, { listener, head });
+    if (problem === '' && !this.#gate.isClosed) return this.#listen(handle, { listener, preread });
     handle.close();
     if (problem === '') return;
     throw new EdgeError('EDGE_ERR_INTERNAL', problem);
@@ -114,8 +114,8 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
     this.#gate.setLimit(limit, this.#known);
   }
 
-  readHead(conn: Conn): void {
-    this.#find(conn)?.readHead();
+  prereadMore(conn: Conn): void {
+    this.#find(conn)?.prereadMore();
   }
 
   connect(conn: Conn, to: Endpoint, skip = 0, contended = false): void {
@@ -213,12 +213,12 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
     return true;
   }
 
-  #accept(client: ClientSource, { listener, head }: Origin, address: string): void {
+  #accept(client: ClientSource, { listener, preread }: Origin, address: string): void {
     do this.#lastConn = this.#lastConn === LAST_CONN ? 1 : this.#lastConn + 1;
     while (this.#connections.has(this.#lastConn));
     const conn = this.#lastConn;
     const told = () => this.#gate.accepted(++this.#known);
-    const source = head === undefined ? null : { conn, listener, address, options: head, told };
+    const source = preread === undefined ? null : { conn, listener, address, options: preread, told };
     this.#connections.set(conn, new Connection(conn, this, client, source));
     this.#checks ??= this.#checkLater();
     if (source !== null) return;

@@ -48,7 +48,7 @@ t.test('every kind of event', async (t) => {
   ]);
 });
 
-t.test('heads are fetched, and an answer that was taken back is no event', async (t) => {
+t.test('prereads are fetched, and an answer that was taken back is no event', async (t) => {
   const fetched: unknown[] = [];
   const records = new EventRecords((conn, isAnswer) => {
     fetched.push([conn, isAnswer]);
@@ -62,10 +62,10 @@ t.test('heads are fetched, and an answer that was taken back is no event', async
     { type: 7, conn: 8, code: 1 },
   );
   t.same(records.read(5, buffer), [
-    { type: 'accepted', conn: 5, listener: 2, address: '10.0.0.1', head: Uint8Array.of(5) },
-    { type: 'accepted', conn: 8, listener: 2, address: '10.0.0.1', head: new Uint8Array(0) },
-    { type: 'head', conn: 5, head: Uint8Array.of(5), complete: false },
-    { type: 'head', conn: 6, head: Uint8Array.of(6), complete: true },
+    { type: 'accepted', conn: 5, listener: 2, address: '10.0.0.1', preread: Uint8Array.of(5) },
+    { type: 'accepted', conn: 8, listener: 2, address: '10.0.0.1', preread: new Uint8Array(0) },
+    { type: 'preread', conn: 5, preread: Uint8Array.of(5), complete: false },
+    { type: 'preread', conn: 6, preread: Uint8Array.of(6), complete: true },
   ]);
   t.same(fetched, [
     [5, false],

@@ -138,8 +138,8 @@ function lifetimeTests(addon: Addon): void {
     t.equal(addon.lookAtWire(-1, new Float64Array(4)), false);
     engine.close(-1);
     engine.connect(Number.NaN, '127.0.0.1', 1, 0, false);
-    engine.readHead(3);
-    t.equal(engine.head(3, true), undefined);
+    engine.prereadMore(3);
+    t.equal(engine.preread(3, true), undefined);
     engine.reject(2 ** 31, true);
     t.equal(engine.size(), 0);
   });

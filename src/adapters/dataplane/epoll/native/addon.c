@@ -91,7 +91,7 @@ static connection *find(engine *e, napi_value value) {
   if (napi_get_value_uint32(e->env, value, &number) != napi_ok) return NULL;
   connection *c = table_find(&e->table, number);
   /* The number is nobody's as long as it was not told. */
-  return c != NULL && head_is_told(c) ? c : NULL;
+  return c != NULL && preread_is_told(c) ? c : NULL;
 }
 
 static napi_value method_listen(napi_env env, napi_callback_info info) {
@@ -99,15 +99,15 @@ static napi_value method_listen(napi_env env, napi_callback_info info) {
   engine *e = enter(env, info, 4, arguments);
   if (e == NULL) return NULL;
   int32_t fd = -1, id = 0;
-  uint32_t head_bytes = 0;
-  double head_timeout = 0;
+  uint32_t preread_bytes = 0;
+  double preread_timeout = 0;
   napi_get_value_int32(env, arguments[0], &fd);
   napi_get_value_int32(env, arguments[1], &id);
-  napi_get_value_uint32(env, arguments[2], &head_bytes);
-  napi_get_value_double(env, arguments[3], &head_timeout);
+  napi_get_value_uint32(env, arguments[2], &preread_bytes);
+  napi_get_value_double(env, arguments[3], &preread_timeout);
   /* No read takes more. */
-  if (head_bytes > SCRATCH_BYTES) head_bytes = SCRATCH_BYTES;
-  int error = listener_add(e, fd, id, head_bytes, to_ns(head_timeout));
+  if (preread_bytes > SCRATCH_BYTES) preread_bytes = SCRATCH_BYTES;
+  int error = listener_add(e, fd, id, preread_bytes, to_ns(preread_timeout));
   loop_update_activity(e);
   if (error != 0) throw_errno(env, "listen", error);
   return NULL;
@@ -130,27 +130,27 @@ static napi_value method_accept_below(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-static napi_value method_read_head(napi_env env, napi_callback_info info) {
+static napi_value method_read_preread(napi_env env, napi_callback_info info) {
   napi_value arguments[1];
   engine *e = enter(env, info, 1, arguments);
   connection *c = e == NULL ? NULL : find(e, arguments[0]);
-  if (c != NULL) head_ask(e, c);
+  if (c != NULL) preread_ask(e, c);
   return NULL;
 }
 
-/* head(conn, isAnswer): a copy of the bytes that a record tells of; undefined for an answer that was taken back, and for
+/* preread(conn, isAnswer): a copy of the bytes that a record tells of; undefined for an answer that was taken back, and for
  * a connection that is over. */
-static napi_value method_head(napi_env env, napi_callback_info info) {
+static napi_value method_preread(napi_env env, napi_callback_info info) {
   napi_value arguments[2], buffer, bytes = NULL;
   engine *e = enter(env, info, 2, arguments);
   connection *c = e == NULL ? NULL : find(e, arguments[0]);
   bool is_answer = false;
   if (c == NULL || napi_get_value_bool(env, arguments[1], &is_answer) != napi_ok) return NULL;
-  if (is_answer && !head_fetch(c)) return NULL;
-  uint32_t length = head_length(c);
+  if (is_answer && !preread_fetch(c)) return NULL;
+  uint32_t length = preread_length(c);
   void *data;
   if (napi_create_arraybuffer(env, length, &data, &buffer) != napi_ok) return NULL;
-  if (length > 0) memcpy(data, c->head->bytes->data, length);
+  if (length > 0) memcpy(data, c->preread->bytes->data, length);
   napi_create_typedarray(env, napi_uint8_array, length, buffer, 0, &bytes);
   return bytes;
 }
@@ -169,7 +169,7 @@ static napi_value method_connect(napi_env env, napi_callback_info info) {
   bool valid = napi_get_value_string_latin1(env, arguments[1], host, sizeof host, &length) == napi_ok &&
                napi_get_value_double(env, arguments[2], &port) == napi_ok && length < sizeof host - 1 && port >= 1 &&
                port <= 65535 && port == (uint16_t)port && napi_get_value_double(env, arguments[3], &skip) == napi_ok &&
-               skip >= 0 && skip <= head_length(c) && skip == (uint32_t)skip;
+               skip >= 0 && skip <= preread_length(c) && skip == (uint32_t)skip;
   dial_start(e, c, &to, valid ? parse_endpoint(host, (uint16_t)port, &to) : 0, valid ? (uint32_t)skip : 0, contended);
   return NULL;
 }
@@ -292,8 +292,8 @@ NAPI_MODULE_INIT() {
       {"listen", NULL, method_listen, NULL, NULL, NULL, napi_default_method, NULL},
       {"stopAccepting", NULL, method_stop, NULL, NULL, NULL, napi_default_method, NULL},
       {"acceptBelow", NULL, method_accept_below, NULL, NULL, NULL, napi_default_method, NULL},
-      {"readHead", NULL, method_read_head, NULL, NULL, NULL, napi_default_method, NULL},
-      {"head", NULL, method_head, NULL, NULL, NULL, napi_default_method, NULL},
+      {"prereadMore", NULL, method_read_preread, NULL, NULL, NULL, napi_default_method, NULL},
+      {"preread", NULL, method_preread, NULL, NULL, NULL, napi_default_method, NULL},
       {"connect", NULL, method_connect, NULL, NULL, NULL, napi_default_method, NULL},
       {"reject", NULL, method_reject, NULL, NULL, NULL, napi_default_method, NULL},
       {"close", NULL, method_close, NULL, NULL, NULL, napi_default_method, NULL},

@@ -123,15 +123,15 @@ static void write_address(struct record *record, const struct sockaddr_storage *
 }
 
 void tell_accepted(engine *e, const connection *c, int32_t listener, const struct sockaddr_storage *peer,
-                   bool with_head) {
-  struct record *record = push(e, with_head ? RECORD_ACCEPTED_WITH_HEAD : RECORD_ACCEPTED, false);
+                   bool with_preread) {
+  struct record *record = push(e, with_preread ? RECORD_ACCEPTED_WITH_PREREAD : RECORD_ACCEPTED, false);
   record->conn = (int32_t)c->number;
   record->code = listener;
   write_address(record, peer);
 }
 
-void tell_head(engine *e, const connection *c, bool complete) {
-  struct record *record = push(e, RECORD_HEAD, false);
+void tell_preread(engine *e, const connection *c, bool complete) {
+  struct record *record = push(e, RECORD_PREREAD, false);
   record->conn = (int32_t)c->number;
   record->code = complete;
 }

@@ -15,9 +15,9 @@ enum record_type {
   RECORD_CONNECT_FAILED = 3,
   RECORD_CLOSED = 4,
   RECORD_REFUSED = 5,
-  /* The bytes are fetched by the method `head`. */
-  RECORD_ACCEPTED_WITH_HEAD = 6,
-  RECORD_HEAD = 7,
+  /* The bytes are fetched by the method `preread`. */
+  RECORD_ACCEPTED_WITH_PREREAD = 6,
+  RECORD_PREREAD = 7,
   /* Behind all that led to it; see `settle` of loop.h. */
   RECORD_SETTLED = 8,
 };
@@ -42,7 +42,7 @@ enum close_reason {
 struct record {
   int32_t type;
   int32_t conn;
-  /* accepted, refused: the listener; connectFailed: the errno; closed: the reason; head: 1 when it is complete */
+  /* accepted, refused: the listener; connectFailed: the errno; closed: the reason; preread: 1 when it is complete */
   int32_t code;
   /* connectFailed: 1 when the kernel refused to dial */
   int32_t text_length;
@@ -85,8 +85,8 @@ bool batch_part_later(struct batch *batch, int fd, bool reset);
 void batch_part(struct batch *batch, uint64_t told);
 
 void tell_accepted(struct engine *e, const struct connection *c, int32_t listener, const struct sockaddr_storage *peer,
-                   bool with_head);
-void tell_head(struct engine *e, const struct connection *c, bool complete);
+                   bool with_preread);
+void tell_preread(struct engine *e, const struct connection *c, bool complete);
 void tell_refused(struct engine *e, int32_t listener, const struct sockaddr_storage *peer);
 void tell_connected(struct engine *e, const struct connection *c);
 void tell_connect_failed(struct engine *e, const struct connection *c, int error, bool here);

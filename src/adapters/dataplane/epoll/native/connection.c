@@ -9,7 +9,7 @@
 #include "loop.h"
 #include "sockets.h"
 
-bool connection_open(engine *e, int fd, int32_t listener, struct head_queue *heads,
+bool connection_open(engine *e, int fd, int32_t listener, struct preread_queue *prereads,
                      const struct sockaddr_storage *peer) {
   connection *c = table_take(&e->table);
   if (c == NULL) return false;
@@ -19,15 +19,15 @@ bool connection_open(engine *e, int fd, int32_t listener, struct head_queue *hea
   c->sides[BACKEND].fd = -1;
   /* Inherited from the listening socket. */
   c->sides[CLIENT].no_delay = true;
-  if (heads != NULL && !head_make(e, c, heads, peer)) {
+  if (prereads != NULL && !preread_make(e, c, prereads, peer)) {
     table_give_back(&e->table, c);
     return false;
   }
   loop_want_scan(e);
-  if (heads == NULL)
+  if (prereads == NULL)
     tell_accepted(e, c, listener, peer, false);
   else
-    head_await(e, c);
+    preread_await(e, c);
   return true;
 }
 
@@ -49,9 +49,9 @@ static void over(engine *e, connection *c, enum close_reason reason) {
     struct side *side = &c->sides[i];
     if (side->waiting != NULL) buffers_release(&e->buffers, side->waiting);
   }
-  /* A client whose head never came had no number. */
-  if (head_is_told(c)) tell_closed(e, c, reason);
-  head_drop(e, c);
+  /* A client whose preread never came had no number. */
+  if (preread_is_told(c)) tell_closed(e, c, reason);
+  preread_drop(e, c);
   table_give_back(&e->table, c);
   if (e->listeners.held_back) listeners_reconsider(e);
 }

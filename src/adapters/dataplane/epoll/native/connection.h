@@ -9,8 +9,8 @@
 
 struct engine;
 struct chunk;
-struct head;
-struct head_queue;
+struct preread;
+struct preread_queue;
 
 enum state {
   STATE_FREE = 0,
@@ -78,8 +78,8 @@ typedef struct connection {
   uint64_t dialled_at;
   /* When bytes moved last, or an end came. */
   uint64_t active_at;
-  /* Until bytes flow; NULL as well: the listener has no head. */
-  struct head *head;
+  /* Until bytes flow; NULL as well: the listener has no preread. */
+  struct preread *preread;
   struct side sides[2];
 } connection;
 
@@ -87,9 +87,9 @@ static inline enum close_reason reason_of_failure(int side) {
   return side == CLIENT ? REASON_CLIENT_RESET : REASON_BACKEND_RESET;
 }
 
-/* A client that was accepted becomes a connection. `heads`: it is told of when its first bytes are there; NULL: now.
+/* A client that was accepted becomes a connection. `prereads`: it is told of when its first bytes are there; NULL: now.
  * false: out of memory, or all numbers are used. */
-bool connection_open(struct engine *e, int fd, int32_t listener, struct head_queue *heads,
+bool connection_open(struct engine *e, int fd, int32_t listener, struct preread_queue *prereads,
                      const struct sockaddr_storage *peer);
 
 /* Closes both sides of an open connection: an end to a peer that got all there was, and what the kernel has is still

@@ -70,18 +70,18 @@ void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, soc
     connection_failed(e, c, CLIENT);
     return;
   }
-  head_take_back(c);
+  preread_take_back(c);
   c->dialled_at = e->now;
   c->contended = contended;
   if (length == 0) {
     fail(e, c, EINVAL, true);
     return;
   }
-  if (c->head != NULL) c->head->skip = skip;
+  if (c->preread != NULL) c->preread->skip = skip;
   struct side *backend = &c->sides[BACKEND];
   *backend = (struct side){.fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   c->shared_port = port_within(to, e->ephemeral);
-  if (backend->fd >= 0 && (head_length(c) > skip || news == SPOKE_OR_ENDED))
+  if (backend->fd >= 0 && (preread_length(c) > skip || news == SPOKE_OR_ENDED))
     set_acknowledge_with_data(backend->fd);
   if (backend->fd < 0 ||
       (connect(backend->fd, (const struct sockaddr *)to, length) != 0 && errno != EINPROGRESS && errno != EINTR)) {

@@ -15,7 +15,7 @@ struct dial_queue {
 };
 
 /* Dials for a client that waits, or ends the connection of one that is known to be gone. `length` 0: there is no such
- * endpoint. `skip`: bytes of the head, at most all, that the backend does not get. `contended`: see connection.h. */
+ * endpoint. `skip`: bytes of the preread, at most all, that the backend does not get. `contended`: see connection.h. */
 void dial_start(struct engine *e, connection *c, const struct sockaddr_storage *to, socklen_t length, uint32_t skip,
                 bool contended);
 /* The backend's socket has something to tell, by its epoll `events`. */

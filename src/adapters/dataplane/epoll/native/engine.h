@@ -10,7 +10,7 @@
 #include "buffers.h"
 #include "connection.h"
 #include "dial.h"
-#include "head.h"
+#include "preread.h"
 #include "listener.h"
 #include "sockets.h"
 #include "table.h"
@@ -41,7 +41,7 @@ typedef struct engine {
   struct batch batch;
   struct listeners listeners;
   struct dial_queue dials;
-  struct heads heads;
+  struct prereads prereads;
   struct scan scan;
   /* Answers to `settle` that are owed, and how many more turns they may wait for sockets that are ready. */
   uint32_t settles;
@@ -56,7 +56,7 @@ typedef struct engine {
   uv_timer_t patience_timer;
   uv_timer_t delivery_timer;
   uv_timer_t dial_timer;
-  uv_timer_t head_timer;
+  uv_timer_t preread_timer;
   uv_timer_t scan_timer;
   /* Handles that libuv has not closed yet. */
   int open_handles;

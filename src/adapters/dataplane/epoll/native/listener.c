@@ -58,7 +58,7 @@ static int make_room(struct listeners *listeners) {
   return 0;
 }
 
-int listener_add(engine *e, int fd, int32_t id, uint32_t head_bytes, uint64_t head_timeout) {
+int listener_add(engine *e, int fd, int32_t id, uint32_t preread_bytes, uint64_t preread_timeout) {
   struct listeners *listeners = &e->listeners;
   int error = make_room(listeners);
   if (error == 0) error = loop_open(e);
@@ -77,10 +77,10 @@ int listener_add(engine *e, int fd, int32_t id, uint32_t head_bytes, uint64_t he
     listeners->list[listeners->count] = (struct listener){.fd = copy, .id = id};
     error = watch(e, listeners->count, EPOLL_CTL_ADD);
   }
-  if (error == 0 && head_bytes > 0) {
-    struct head_queue *heads = head_queue_open(e, id, head_bytes, head_timeout);
-    listeners->list[listeners->count].heads = heads;
-    if (heads == NULL) error = ENOMEM;
+  if (error == 0 && preread_bytes > 0) {
+    struct preread_queue *prereads = preread_queue_open(e, id, preread_bytes, preread_timeout);
+    listeners->list[listeners->count].prereads = prereads;
+    if (prereads == NULL) error = ENOMEM;
   }
   if (error != 0) {
     /* The socket stays open elsewhere, and epoll would go on watching it. */
@@ -103,9 +103,9 @@ static void hold_back(engine *e, bool held_back) {
   loop_want_patience_timer(e, held_back);
 }
 
-/* Clients whose head is awaited hold no slot yet, and may be of the kind that says nothing. */
+/* Clients whose preread is awaited hold no slot yet, and may be of the kind that says nothing. */
 static uint32_t known(const engine *e) {
-  return e->table.size - e->heads.untold;
+  return e->table.size - e->prereads.untold;
 }
 
 static bool is_ahead(const engine *e) {
@@ -125,7 +125,7 @@ void listeners_stop(engine *e) {
     /* The socket stays open in other processes, and epoll would go on watching it. */
     if (!listener->paused) (void)epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
     close(listener->fd);
-    if (listener->heads != NULL) head_queue_close(e, listener->heads);
+    if (listener->prereads != NULL) preread_queue_close(e, listener->prereads);
   }
   e->listeners.count = 0;
   e->listeners.paused = 0;
@@ -215,7 +215,7 @@ static void accept_batch(engine *e, struct listener *listener, int batch, bool p
     if (fd >= 0) {
       /* A client whose descriptor is still to be closed counts on. */
       bool full = e->table.size + e->batch.parting_count >= e->max_connections;
-      if (full || !connection_open(e, fd, listener->id, listener->heads, &peer))
+      if (full || !connection_open(e, fd, listener->id, listener->prereads, &peer))
         refuse(e, listener, fd, &peer);
       continue;
     }

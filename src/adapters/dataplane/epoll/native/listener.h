@@ -5,14 +5,14 @@
 #include <stdint.h>
 
 struct engine;
-struct head_queue;
+struct preread_queue;
 
 struct listener {
   int fd;
   /* By what it is known above. */
   int32_t id;
   /* Its clients are told when their first bytes are there. NULL: at once. */
-  struct head_queue *heads;
+  struct preread_queue *prereads;
   /* The kernel cannot give more descriptors or memory: looked at again once a second. */
   bool paused;
   /* The engine's turn in which it was served last. */
@@ -34,9 +34,9 @@ struct listeners {
 
 void listeners_free(struct listeners *listeners);
 
-/* Listens on a duplicate of `fd`. `head_bytes`: of a client's first bytes that are told of, at most; 0: none. Returns 0,
+/* Listens on a duplicate of `fd`. `preread_bytes`: of a client's first bytes that are told of, at most; 0: none. Returns 0,
  * or the errno. */
-int listener_add(struct engine *e, int fd, int32_t id, uint32_t head_bytes, uint64_t head_timeout);
+int listener_add(struct engine *e, int fd, int32_t id, uint32_t preread_bytes, uint64_t preread_timeout);
 void listeners_stop(struct engine *e);
 /* Closes what the engine needs only while it serves. */
 void listeners_release(struct engine *e);

@@ -43,7 +43,7 @@ static void dispatch(engine *e, const struct epoll_event *event) {
   if (c->state == STATE_OPEN)
     relay_ready(e, c, side, event->events);
   else if (side == CLIENT)
-    head_ready(e, c, event->events);
+    preread_ready(e, c, event->events);
   else if (c->state == STATE_DIALLING)
     dial_ready(e, c, event->events);
 }
@@ -115,10 +115,10 @@ static void on_dial_timer(uv_timer_t *handle) {
   dials_expire(e);
 }
 
-static void on_head_timer(uv_timer_t *handle) {
+static void on_preread_timer(uv_timer_t *handle) {
   engine *e = handle->data;
   e->now = uv_hrtime();
-  heads_expire(e);
+  prereads_expire(e);
 }
 
 static void on_scan_timer(uv_timer_t *handle) {
@@ -142,15 +142,15 @@ void loop_init(engine *e, uv_loop_t *loop) {
   uv_timer_init(loop, &e->patience_timer);
   uv_timer_init(loop, &e->delivery_timer);
   uv_timer_init(loop, &e->dial_timer);
-  uv_timer_init(loop, &e->head_timer);
+  uv_timer_init(loop, &e->preread_timer);
   uv_timer_init(loop, &e->scan_timer);
   e->open_handles = 7;
   e->check.data = e->idle.data = e->patience_timer.data = e->delivery_timer.data = e;
-  e->dial_timer.data = e->head_timer.data = e->scan_timer.data = e;
+  e->dial_timer.data = e->preread_timer.data = e->scan_timer.data = e;
   uv_unref((uv_handle_t *)&e->check);
   uv_unref((uv_handle_t *)&e->patience_timer);
   uv_unref((uv_handle_t *)&e->dial_timer);
-  uv_unref((uv_handle_t *)&e->head_timer);
+  uv_unref((uv_handle_t *)&e->preread_timer);
   uv_unref((uv_handle_t *)&e->scan_timer);
 }
 
@@ -208,7 +208,7 @@ void loop_close(engine *e) {
   uv_close((uv_handle_t *)&e->patience_timer, on_closed);
   uv_close((uv_handle_t *)&e->delivery_timer, on_closed);
   uv_close((uv_handle_t *)&e->dial_timer, on_closed);
-  uv_close((uv_handle_t *)&e->head_timer, on_closed);
+  uv_close((uv_handle_t *)&e->preread_timer, on_closed);
   uv_close((uv_handle_t *)&e->scan_timer, on_closed);
 }
 
@@ -246,12 +246,12 @@ void loop_want_dial_timer(engine *e, uint64_t deadline) {
   uv_timer_start(&e->dial_timer, on_dial_timer, wait_until(deadline), 0);
 }
 
-void loop_want_head_timer(engine *e, uint64_t deadline) {
+void loop_want_preread_timer(engine *e, uint64_t deadline) {
   /* Listeners have different times. */
-  bool is_early = uv_is_active((uv_handle_t *)&e->head_timer) && e->heads.due <= deadline;
+  bool is_early = uv_is_active((uv_handle_t *)&e->preread_timer) && e->prereads.due <= deadline;
   if (e->closing || is_early) return;
-  e->heads.due = deadline;
-  uv_timer_start(&e->head_timer, on_head_timer, wait_until(deadline), 0);
+  e->prereads.due = deadline;
+  uv_timer_start(&e->preread_timer, on_preread_timer, wait_until(deadline), 0);
 }
 
 void loop_update_activity(engine *e) {

@@ -40,8 +40,8 @@ void loop_want_patience_timer(struct engine *e, bool wanted);
 void loop_want_scan(struct engine *e);
 /* The first dial runs out of time at `deadline`, in ns. */
 void loop_want_dial_timer(struct engine *e, uint64_t deadline);
-/* The time of some head is over at `deadline`, in ns. */
-void loop_want_head_timer(struct engine *e, uint64_t deadline);
+/* The time of some preread is over at `deadline`, in ns. */
+void loop_want_preread_timer(struct engine *e, uint64_t deadline);
 /* Gives the epoll instance up, and lets the process end and the engine be collected, when there is nothing to do. */
 void loop_update_activity(struct engine *e);
 

@@ -161,12 +161,12 @@ static enum outcome pump(engine *e, connection *c, int from) {
 
 void relay_start(engine *e, connection *c) {
   /* The client has spoken already, most likely: its first bytes are on their way before anything is watched, and what
-   * is watched afterwards makes no event for what was read. One that was watched for its head has told what there is. */
+   * is watched afterwards makes no event for what was read. One that was watched for its preread has told what there is. */
   struct side *client = &c->sides[CLIENT];
   if (client->watched == 0) client->readable = true;
   client->read_size = c->sides[BACKEND].read_size = FIRST_READ_BYTES;
-  if (c->head != NULL) {
-    head_hand_over(e, c);
+  if (c->preread != NULL) {
+    preread_hand_over(e, c);
     if (client->waiting != NULL && flush(e, c, CLIENT) == OVER) return;
   }
   if (client->waiting == NULL && pump(e, c, CLIENT) == OVER) return;

@@ -1,14 +1,14 @@
 // Runs in: worker
-import type { Conn, DataPlaneEvent, HeadOptions } from '../../../application/ports/data-plane.ts';
+import type { Conn, DataPlaneEvent, PrereadOptions } from '../../../application/ports/data-plane.ts';
 import type { EventBatch } from './event-batch.ts';
 import type { Side } from './side.ts';
 
-/** A client of a listener with `HeadOptions`. */
-export interface HeadSource {
+/** A client of a listener with `PrereadOptions`. */
+export interface PrereadSource {
   readonly conn: Conn;
   readonly listener: number;
   readonly address: string;
-  readonly options: HeadOptions;
+  readonly options: PrereadOptions;
   /** `accepted` is being told. */
   readonly told: () => void;
 }
@@ -16,10 +16,10 @@ export interface HeadSource {
 export type Events = Pick<EventBatch, 'push' | 'pushFirst' | 'holds' | 'withdraw'>;
 
 /** The first bytes of a client, from its accept until they go to a backend. It is told of (`accepted`) when they are there. */
-export class ClientHead {
-  readonly #source: HeadSource;
+export class ClientPreread {
+  readonly #source: PrereadSource;
   readonly #events: Events;
-  readonly #client: Pick<Side, 'ended' | 'readHead' | 'stopHead'>;
+  readonly #client: Pick<Side, 'ended' | 'prereadMore' | 'stopPreread'>;
   readonly #timer: NodeJS.Timeout;
   #bytes: Buffer = Buffer.alloc(0);
   /** Bytes that were told. */
@@ -30,7 +30,7 @@ export class ClientHead {
   #awaited = true;
   #answer: DataPlaneEvent | null = null;
 
-  constructor(source: HeadSource, events: Events, client: Pick<Side, 'ended' | 'readHead' | 'stopHead'>) {
+  constructor(source: PrereadSource, events: Events, client: Pick<Side, 'ended' | 'prereadMore' | 'stopPreread'>) {
     this.#source = source;
     this.#events = events;
     this.#client = client;
@@ -38,7 +38,7 @@ export class ClientHead {
       this.#expired = true;
       if (this.#awaited) this.#tell();
     }, source.options.timeoutMs);
-    client.readHead();
+    client.prereadMore();
   }
 
   get announced(): boolean {
@@ -56,12 +56,12 @@ export class ClientHead {
     this.#awaited = true;
     // Bytes can have come after the last answer, where Node had started a read already.
     if (this.#isComplete || this.#length > this.#told) this.#tell();
-    else this.#client.readHead();
+    else this.#client.prereadMore();
   }
 
   /** Nobody wants the answer any more. */
   takeBack(): void {
-    if (this.#awaited) this.#client.stopHead();
+    if (this.#awaited) this.#client.stopPreread();
     this.#awaited = false;
     if (this.#answer !== null) this.#events.withdraw(this.#answer);
     this.#answer = null;
@@ -105,17 +105,17 @@ export class ClientHead {
   #tell(): void {
     const { conn, listener, address } = this.#source;
     this.#awaited = false;
-    this.#client.stopHead();
+    this.#client.stopPreread();
     // A copy: the receiver may write into its own.
-    const head = new Uint8Array(this.#bytes.subarray(0, this.#length));
-    this.#told = head.length;
+    const preread = new Uint8Array(this.#bytes.subarray(0, this.#length));
+    this.#told = preread.length;
     if (this.#announced) {
-      this.#answer = { type: 'head', conn, head, complete: this.#isComplete };
+      this.#answer = { type: 'preread', conn, preread, complete: this.#isComplete };
       this.#events.push(this.#answer);
     } else {
       this.#announced = true;
       this.#source.told();
-      this.#events.push({ type: 'accepted', conn, listener, address, head });
+      this.#events.push({ type: 'accepted', conn, listener, address, preread });
     }
   }
 }

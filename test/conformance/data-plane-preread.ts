@@ -1,26 +1,30 @@
 import type { Test } from 'tap';
-import type { HeadOptions } from '../../src/application/ports/data-plane.ts';
+import type { PrereadOptions } from '../../src/application/ports/data-plane.ts';
 import { until } from '../fixtures/until.ts';
 import { blackhole } from './data-plane-blackhole.ts';
 import { backend, bind, client, LISTENER, type MakeEngine, type Peer, Rig, refusingPort } from './data-plane-rig.ts';
 
-const HEAD: HeadOptions = { maxBytes: 1000, timeoutMs: 3_600_000 };
+const HEAD: PrereadOptions = { maxBytes: 1000, timeoutMs: 3_600_000 };
 
-const text = (head: Uint8Array | undefined) => head && Buffer.from(head).toString();
+const text = (preread: Uint8Array | undefined) => preread && Buffer.from(preread).toString();
 
 /** Listeners that look at a client's first bytes before they pick. */
-export function headSuite(t: Test, make: MakeEngine): void {
-  const listening = async (t: Test, head: Partial<HeadOptions> = {}, options: Parameters<typeof Rig.start>[2] = {}) => {
+export function prereadSuite(t: Test, make: MakeEngine): void {
+  const listening = async (
+    t: Test,
+    preread: Partial<PrereadOptions> = {},
+    options: Parameters<typeof Rig.start>[2] = {},
+  ) => {
     const rig = await Rig.start(t, make, options);
-    return { rig, port: await rig.listen('127.0.0.1', LISTENER, { ...HEAD, ...head }) };
+    return { rig, port: await rig.listen('127.0.0.1', LISTENER, { ...HEAD, ...preread }) };
   };
 
   /** A client that has spoken and was told of. */
   const spoken = async (t: Test, rig: Rig, port: number, bytes: string) => {
     const near = await client(t, port);
     near.socket.write(bytes);
-    const { conn, head } = await rig.next('accepted');
-    t.equal(text(head), bytes);
+    const { conn, preread } = await rig.next('accepted');
+    t.equal(text(preread), bytes);
     return { near, conn };
   };
 
@@ -51,10 +55,10 @@ export function headSuite(t: Test, make: MakeEngine): void {
     await until('the silent client is held', () => rig.engine.size === 1);
     const near = await client(t, port);
     near.socket.write('first bytes');
-    const { conn, listener, address, head } = await rig.next('accepted');
-    t.same([listener, address, text(head)], [LISTENER, '127.0.0.1', 'first bytes']);
+    const { conn, listener, address, preread } = await rig.next('accepted');
+    t.same([listener, address, text(preread)], [LISTENER, '127.0.0.1', 'first bytes']);
     await client(t, plain);
-    t.notOk('head' in (await rig.next('accepted')), 'only of listeners that want it');
+    t.notOk('preread' in (await rig.next('accepted')), 'only of listeners that want it');
     t.same(rig.events, [], 'the silent client was not told of');
     t.equal(rig.engine.size, 3);
     await served(t, rig, conn, near, undefined, 'first bytes');
@@ -64,20 +68,20 @@ export function headSuite(t: Test, make: MakeEngine): void {
     const { rig, port } = await listening(t);
     const near = await client(t, port);
     near.socket.end();
-    const { conn, head } = await rig.next('accepted');
-    t.equal(text(head), '');
-    rig.readHead(conn);
-    t.match(await rig.next('head'), { conn, head: { length: 0 }, complete: true });
+    const { conn, preread } = await rig.next('accepted');
+    t.equal(text(preread), '');
+    rig.prereadMore(conn);
+    t.match(await rig.next('preread'), { conn, preread: { length: 0 }, complete: true });
     await served(t, rig, conn, near, 0, '');
   });
 
   t.test('a client that stays silent until its time is over', async (t) => {
     const { rig, port } = await listening(t, { timeoutMs: 20 });
     const near = await client(t, port);
-    const { conn, head } = await rig.next('accepted');
-    t.equal(text(head), '');
-    rig.readHead(conn);
-    t.match(await rig.next('head'), { conn, head: { length: 0 }, complete: true });
+    const { conn, preread } = await rig.next('accepted');
+    t.equal(text(preread), '');
+    rig.prereadMore(conn);
+    t.match(await rig.next('preread'), { conn, preread: { length: 0 }, complete: true });
     near.socket.write('late');
     await served(t, rig, conn, near, 0, 'late');
   });
@@ -88,59 +92,59 @@ export function headSuite(t: Test, make: MakeEngine): void {
     await client(t, port);
     await until('the patient listener holds its client', () => rig.engine.size === 1);
     await client(t, quick);
-    t.match(await rig.next('accepted'), { listener: 1, head: { length: 0 } });
+    t.match(await rig.next('accepted'), { listener: 1, preread: { length: 0 } });
     t.same(rig.events, []);
   });
 
-  t.test('readHead: all bytes so far, when there is one more', async (t) => {
+  t.test('prereadMore: all bytes so far, when there is one more', async (t) => {
     const { rig, port } = await listening(t);
     const { near, conn } = await spoken(t, rig, port, 'one');
-    rig.readHead(conn);
-    rig.readHead(conn);
+    rig.prereadMore(conn);
+    rig.prereadMore(conn);
     near.socket.write(' two');
-    const second = await rig.next('head');
-    t.same([second.conn, text(second.head), second.complete], [conn, 'one two', false]);
+    const second = await rig.next('preread');
+    t.same([second.conn, text(second.preread), second.complete], [conn, 'one two', false]);
     near.socket.write(' three');
-    rig.readHead(conn);
-    t.equal(text((await rig.next('head')).head), 'one two three');
+    rig.prereadMore(conn);
+    t.equal(text((await rig.next('preread')).preread), 'one two three');
     await served(t, rig, conn, near, 4, 'two three');
     t.same(rig.events, [], 'two calls before an answer are one');
   });
 
-  t.test('readHead is complete with maxBytes, and what is beyond them is kept for the backend', async (t) => {
+  t.test('prereadMore is complete with maxBytes, and what is beyond them is kept for the backend', async (t) => {
     const { rig, port } = await listening(t, { maxBytes: 5 });
     const near = await client(t, port);
     near.socket.write('12');
     const { conn } = await rig.next('accepted');
     near.socket.write('3456789');
-    rig.readHead(conn);
-    const full = await rig.next('head');
-    t.same([text(full.head), full.complete], ['12345', true]);
-    rig.readHead(conn);
-    const again = await rig.next('head');
-    t.same([text(again.head), again.complete], ['12345', true], 'at once, as there will be no more');
+    rig.prereadMore(conn);
+    const full = await rig.next('preread');
+    t.same([text(full.preread), full.complete], ['12345', true]);
+    rig.prereadMore(conn);
+    const again = await rig.next('preread');
+    t.same([text(again.preread), again.complete], ['12345', true], 'at once, as there will be no more');
     await served(t, rig, conn, near, 5, '6789');
   });
 
-  t.test(`readHead is complete with the client's end`, async (t) => {
+  t.test(`prereadMore is complete with the client's end`, async (t) => {
     const { rig, port } = await listening(t);
     const { near, conn } = await spoken(t, rig, port, 'all there is');
-    rig.readHead(conn);
+    rig.prereadMore(conn);
     near.socket.end();
-    const { head, complete } = await rig.next('head');
-    t.same([text(head), complete], ['all there is', true]);
+    const { preread, complete } = await rig.next('preread');
+    t.same([text(preread), complete], ['all there is', true]);
     await served(t, rig, conn, near, 4, 'there is');
   });
 
-  t.test('readHead is complete when the time is over', async (t) => {
+  t.test('prereadMore is complete when the time is over', async (t) => {
     const { rig, port } = await listening(t, { timeoutMs: 50 });
     const near = await client(t, port);
     near.socket.write('some');
-    const { conn, head } = await rig.next('accepted');
+    const { conn, preread } = await rig.next('accepted');
     // Nothing may have come by then on a machine with other work.
-    if (head?.length !== 0) t.equal(text(head), 'some');
-    rig.readHead(conn);
-    t.match(await rig.next('head'), { complete: true });
+    if (preread?.length !== 0) t.equal(text(preread), 'some');
+    rig.prereadMore(conn);
+    t.match(await rig.next('preread'), { complete: true });
     near.socket.write(' more');
     await served(t, rig, conn, near, 0, 'some more');
   });
@@ -161,53 +165,53 @@ export function headSuite(t: Test, make: MakeEngine): void {
     await client(t, await rig.listen('127.0.0.1', 1));
     const plain = await rig.next('accepted');
     rig.connect(plain.conn, to.port, '127.0.0.1', 1);
-    t.match(await rig.next('connectFailed'), { conn: plain.conn, code: 'EINVAL' }, 'without a head');
+    t.match(await rig.next('connectFailed'), { conn: plain.conn, code: 'EINVAL' }, 'without a preread');
   });
 
-  t.test('a head outlives failed dials, and each dial skips what it says', async (t) => {
+  t.test('a preread outlives failed dials, and each dial skips what it says', async (t) => {
     const { rig, port } = await listening(t, {}, { connectTimeoutMs: 50 });
     const { near, conn } = await spoken(t, rig, port, 'PROXY hello');
     rig.connect(conn, refusingPort(t), '127.0.0.1', 11);
     await rig.next('connectFailed');
-    rig.readHead(conn);
+    rig.prereadMore(conn);
     near.socket.write(' and');
-    t.equal(text((await rig.next('head')).head), 'PROXY hello and');
+    t.equal(text((await rig.next('preread')).preread), 'PROXY hello and');
     rig.connect(conn, await blackhole(t), '127.0.0.1', 0);
     near.socket.write(' more');
     t.match(await rig.next('connectFailed'), { code: 'ETIMEDOUT' });
     await served(t, rig, conn, near, 6, 'hello and more');
   });
 
-  t.test('readHead is ignored where there is nothing to decide', async (t) => {
+  t.test('prereadMore is ignored where there is nothing to decide', async (t) => {
     const { rig, port } = await listening(t);
     const hole = await blackhole(t);
     const { near, conn } = await spoken(t, rig, port, 'dialling');
     rig.connect(conn, hole);
-    rig.readHead(conn);
+    rig.prereadMore(conn);
     near.socket.write('more');
     rig.close(conn);
     await rig.closed(conn);
-    rig.readHead(conn);
+    rig.prereadMore(conn);
     const next = await spoken(t, rig, port, 'connected');
     rig.connect(next.conn, (await backend(t)).port);
     await rig.next('connected');
-    rig.readHead(next.conn);
+    rig.prereadMore(next.conn);
     await client(t, await rig.listen('127.0.0.1', 1));
     const plain = await rig.next('accepted');
-    rig.readHead(plain.conn);
+    rig.prereadMore(plain.conn);
     rig.reject(plain.conn, 'close');
-    rig.readHead(plain.conn);
+    rig.prereadMore(plain.conn);
     await rig.closed(plain.conn);
     t.same(rig.events, []);
   });
 
-  t.test('connect, reject and close take readHead back', async (t) => {
+  t.test('connect, reject and close take prereadMore back', async (t) => {
     const { rig, port } = await listening(t);
     const to = await backend(t);
     // With and without an answer that is on its way already.
     for (const bytes of ['', 'x'.repeat(HEAD.maxBytes)]) {
       const dialled = await spoken(t, rig, port, `d${bytes}`.slice(0, HEAD.maxBytes));
-      rig.readHead(dialled.conn);
+      rig.prereadMore(dialled.conn);
       rig.connect(dialled.conn, to.port);
       await rig.next('connected');
       for (const [end, reason] of [
@@ -215,21 +219,21 @@ export function headSuite(t: Test, make: MakeEngine): void {
         ['close', 'drained'],
       ] as const) {
         const { conn } = await spoken(t, rig, port, `e${bytes}`.slice(0, HEAD.maxBytes));
-        rig.readHead(conn);
+        rig.prereadMore(conn);
         rig[end](conn, 'close');
         t.equal((await rig.closed(conn)).reason, reason);
       }
       await relaysBothWays(t, dialled.near, await to.accept());
     }
     t.same(
-      rig.events.filter(({ type }) => type === 'head'),
+      rig.events.filter(({ type }) => type === 'preread'),
       [],
     );
   });
 
   t.test('listen refuses numbers that are out of range', async (t) => {
     const rig = await Rig.start(t, make);
-    for (const head of [
+    for (const preread of [
       { ...HEAD, maxBytes: 0 },
       { ...HEAD, maxBytes: 65_537 },
       { ...HEAD, maxBytes: 1.5 },
@@ -237,7 +241,7 @@ export function headSuite(t: Test, make: MakeEngine): void {
       { ...HEAD, timeoutMs: 2 ** 31 },
       { ...HEAD, timeoutMs: Number.NaN },
     ])
-      await t.rejects(rig.engine.listen(bind().handle, LISTENER, head), { code: 'EDGE_ERR_INTERNAL' });
+      await t.rejects(rig.engine.listen(bind().handle, LISTENER, preread), { code: 'EDGE_ERR_INTERNAL' });
   });
 }
 

@@ -1,5 +1,5 @@
-#ifndef EDGEPROXY_HEAD_H
-#define EDGEPROXY_HEAD_H
+#ifndef EDGEPROXY_PREREAD_H
+#define EDGEPROXY_PREREAD_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -7,30 +7,30 @@
 
 #include "connection.h"
 
-struct head;
+struct preread;
 
 /*
  * Heads of one listener in the order of their accepts. All have the same time, so the first is the first to run out of
  * it. Outlives its listener while it is not empty.
  */
-struct head_queue {
+struct preread_queue {
   /* ns */
   uint64_t timeout;
   uint32_t max_bytes;
   int32_t listener;
   bool listener_is_open;
-  struct head *first;
-  struct head *last;
-  struct head_queue *next;
+  struct preread *first;
+  struct preread *last;
+  struct preread_queue *next;
 };
 
 /* The first bytes of a client, from its accept until its connection is open. */
-struct head {
+struct preread {
   struct connection *client;
   /* NULL: its time is over. */
-  struct head_queue *queue;
-  struct head *previous;
-  struct head *next;
+  struct preread_queue *queue;
+  struct preread *previous;
+  struct preread *next;
   /* ns */
   uint64_t deadline;
   uint32_t max_bytes;
@@ -49,8 +49,8 @@ struct head {
 };
 
 /* All of an engine. */
-struct heads {
-  struct head_queue *queues;
+struct prereads {
+  struct preread_queue *queues;
   /* Clients that `accepted` was not told of. */
   uint32_t untold;
   /* When the timer runs, in ns. */
@@ -58,31 +58,31 @@ struct heads {
 };
 
 /* A queue for a listener. NULL: out of memory. */
-struct head_queue *head_queue_open(struct engine *e, int32_t listener, uint32_t max_bytes, uint64_t timeout);
+struct preread_queue *preread_queue_open(struct engine *e, int32_t listener, uint32_t max_bytes, uint64_t timeout);
 /* The listener is closed: tells of all its clients. The queue may be gone afterwards. */
-void head_queue_close(struct engine *e, struct head_queue *queue);
+void preread_queue_close(struct engine *e, struct preread_queue *queue);
 
-/* Waits for the first bytes of a client that was accepted. It may be over when `head_await` returns. */
-bool head_make(struct engine *e, connection *c, struct head_queue *queue, const struct sockaddr_storage *peer);
-void head_await(struct engine *e, connection *c);
+/* Waits for the first bytes of a client that was accepted. It may be over when `preread_await` returns. */
+bool preread_make(struct engine *e, connection *c, struct preread_queue *queue, const struct sockaddr_storage *peer);
+void preread_await(struct engine *e, connection *c);
 /* The client's socket has something to tell, by its epoll `events`, before it is open. It may be over afterwards. */
-void head_ready(struct engine *e, connection *c, uint32_t events);
+void preread_ready(struct engine *e, connection *c, uint32_t events);
 /* More is wanted. The connection may be over when this returns. */
-void head_ask(struct engine *e, connection *c);
+void preread_ask(struct engine *e, connection *c);
 /* Nobody wants the answer any more. */
-void head_take_back(connection *c);
+void preread_take_back(connection *c);
 /* An answer is being delivered. false: it was taken back. */
-bool head_fetch(connection *c);
+bool preread_fetch(connection *c);
 /* How many bytes there are. */
-uint32_t head_length(const connection *c);
+uint32_t preread_length(const connection *c);
 /* What the backend is to get waits for it from now on. */
-void head_hand_over(struct engine *e, connection *c);
+void preread_hand_over(struct engine *e, connection *c);
 /* The connection ends. */
-void head_drop(struct engine *e, connection *c);
+void preread_drop(struct engine *e, connection *c);
 /* Tells of those whose time is over. */
-void heads_expire(struct engine *e);
+void prereads_expire(struct engine *e);
 
 /* The receiver of events knows of the connection. */
-bool head_is_told(const connection *c);
+bool preread_is_told(const connection *c);
 
 #endif

@@ -4,8 +4,8 @@ import type { Test } from 'tap';
 import { bytesOf, send, sendUntilStalled, stalled } from './data-plane-bytes.ts';
 import { backend, client, LISTENER, type MakeEngine, Rig, refusingPort } from './data-plane-rig.ts';
 
-/** What is relayed after a head was told, byte for byte, and what is not taken before. */
-export function headBytesSuite(t: Test, make: MakeEngine): void {
+/** What is relayed after a preread was told, byte for byte, and what is not taken before. */
+export function prereadBytesSuite(t: Test, make: MakeEngine): void {
   const size = fc.oneof(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: 70_000 }));
 
   const life = fc.record({
@@ -14,7 +14,7 @@ export function headBytesSuite(t: Test, make: MakeEngine): void {
     maxBytes: fc.oneof(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 65_536 }), fc.constant(65_536)),
     /** Answers that are asked for, before the dial and after a failed one. */
     asks: fc.tuple(fc.nat({ max: 4 }), fc.nat({ max: 2 })),
-    /** Of the head that was told, what is skipped: from none to all of it. */
+    /** Of the preread that was told, what is skipped: from none to all of it. */
     skip: fc.oneof(fc.constant(0), fc.constant(1), fc.double({ min: 0, max: 1, noNaN: true })),
     failsFirst: fc.boolean(),
     /** The client ends only when it has the backend's end. */
@@ -24,7 +24,7 @@ export function headBytesSuite(t: Test, make: MakeEngine): void {
     seed: fc.nat({ max: 250 }),
   });
 
-  t.test('any pieces, any head, any skip: nothing is lost, doubled or moved', async (t) => {
+  t.test('any pieces, any preread, any skip: nothing is lost, doubled or moved', async (t) => {
     const refusing = refusingPort(t);
     const to = await backend(t);
     await fc.assert(
@@ -36,22 +36,22 @@ export function headBytesSuite(t: Test, make: MakeEngine): void {
         // A client that waits for its backend must not be waited for.
         const waits = endsLate && total > 0;
         const sent = send(near, pieces, seed, !waits);
-        const { conn, head: first = new Uint8Array(0) } = await rig.next('accepted');
-        let head = Buffer.from(first);
+        const { conn, preread: first = new Uint8Array(0) } = await rig.next('accepted');
+        let preread = Buffer.from(first);
         const ask = async (times: number) => {
-          for (let i = 0; i < times && !(waits && head.length === Math.min(total, maxBytes)); i++) {
-            rig.readHead(conn);
-            head = Buffer.from((await rig.next('head')).head);
+          for (let i = 0; i < times && !(waits && preread.length === Math.min(total, maxBytes)); i++) {
+            rig.prereadMore(conn);
+            preread = Buffer.from((await rig.next('preread')).preread);
           }
         };
         await ask(asks[0]);
         for (let i = 0; i < turns; i++) await nextTurn();
         if (failsFirst) {
-          rig.connect(conn, refusing, '127.0.0.1', head.length);
+          rig.connect(conn, refusing, '127.0.0.1', preread.length);
           await rig.next('connectFailed');
           await ask(asks[1]);
         }
-        const skipped = Math.round(skip * head.length);
+        const skipped = Math.round(skip * preread.length);
         rig.connect(conn, to.port, '127.0.0.1', skipped);
         await rig.next('connected');
         const far = await to.accept();
@@ -63,7 +63,7 @@ export function headBytesSuite(t: Test, make: MakeEngine): void {
         const closed = await rig.closed(conn);
         rig.engine.stopAccepting();
         return (
-          head.equals(up.subarray(0, head.length)) &&
+          preread.equals(up.subarray(0, preread.length)) &&
           gotUp.equals(up.subarray(skipped)) &&
           (await gotDown).equals(await sentDown) &&
           closed.reason === 'finished' &&
@@ -74,7 +74,7 @@ export function headBytesSuite(t: Test, make: MakeEngine): void {
     );
   });
 
-  t.test('of a client that is held no more is taken than its head', async (t) => {
+  t.test('of a client that is held no more is taken than its preread', async (t) => {
     const rig = await Rig.start(t, make);
     const port = await rig.listen('127.0.0.1', LISTENER, { maxBytes: 65_536, timeoutMs: 3_600_000 });
     const near = await client(t, port);
@@ -87,12 +87,12 @@ export function headBytesSuite(t: Test, make: MakeEngine): void {
     t.ok((await far.read().all()).equals(bytes.subarray(1)));
   });
 
-  t.test('a head waits for a backend that does not read, and what came behind it too', async (t) => {
+  t.test('a preread waits for a backend that does not read, and what came behind it too', async (t) => {
     const rig = await Rig.start(t, make);
     const port = await rig.listen('127.0.0.1', LISTENER, { maxBytes: 65_536, timeoutMs: 3_600_000 });
     const near = await client(t, port);
-    const head = bytesOf(65_536, 1);
-    near.socket.write(head);
+    const preread = bytesOf(65_536, 1);
+    near.socket.write(preread);
     const { conn } = await rig.next('accepted');
     const to = await backend(t);
     rig.connect(conn, to.port);
@@ -102,6 +102,6 @@ export function headBytesSuite(t: Test, make: MakeEngine): void {
     await stalled(near);
     far.socket.write('meanwhile');
     t.equal((await near.read().received(9)).toString(), 'meanwhile');
-    t.ok((await far.read().all()).equals(Buffer.concat([head, rest])));
+    t.ok((await far.read().all()).equals(Buffer.concat([preread, rest])));
   });
 }

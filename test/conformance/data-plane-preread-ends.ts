@@ -1,15 +1,15 @@
 import { readdirSync } from 'node:fs';
 import type { Test } from 'tap';
-import type { HeadOptions } from '../../src/application/ports/data-plane.ts';
+import type { PrereadOptions } from '../../src/application/ports/data-plane.ts';
 import { until } from '../fixtures/until.ts';
 import { blackhole } from './data-plane-blackhole.ts';
 import { RESET } from './data-plane-ends.ts';
 import { backend, client, LISTENER, type MakeEngine, Rig } from './data-plane-rig.ts';
 
-const HEAD: HeadOptions = { maxBytes: 1000, timeoutMs: 3_600_000 };
+const HEAD: PrereadOptions = { maxBytes: 1000, timeoutMs: 3_600_000 };
 
-/** What becomes of clients whose head is awaited: resets, limits, drains. */
-export function headEndsSuite(t: Test, make: MakeEngine): void {
+/** What becomes of clients whose preread is awaited: resets, limits, drains. */
+export function prereadEndsSuite(t: Test, make: MakeEngine): void {
   const listening = async (t: Test, options: Parameters<typeof Rig.start>[2] = {}) => {
     const rig = await Rig.start(t, make, options);
     return { rig, port: await rig.listen('127.0.0.1', LISTENER, HEAD) };
@@ -28,12 +28,12 @@ export function headEndsSuite(t: Test, make: MakeEngine): void {
     t.equal(rig.engine.size, 1);
   });
 
-  t.test('a client that resets while readHead waits', async (t) => {
+  t.test('a client that resets while prereadMore waits', async (t) => {
     const { rig, port } = await listening(t);
     const near = await client(t, port);
     near.socket.write('one');
     const { conn } = await rig.next('accepted');
-    rig.readHead(conn);
+    rig.prereadMore(conn);
     near.socket.resetAndDestroy();
     t.match(await rig.closed(conn), { reason: 'client_reset', bytesToBackend: 0 });
     t.same(rig.events, []);
@@ -47,9 +47,9 @@ export function headEndsSuite(t: Test, make: MakeEngine): void {
       near.socket.write('one');
       const { conn } = await rig.next('accepted');
       if (dialled) {
-        rig.readHead(conn);
+        rig.prereadMore(conn);
         near.socket.write('two');
-        await rig.next('head');
+        await rig.next('preread');
         rig.connect(conn, await blackhole(t));
         near.socket.resetAndDestroy();
         const end = await rig.until((event) => event.type === 'connectFailed' || event.type === 'closed');
@@ -73,7 +73,7 @@ export function headEndsSuite(t: Test, make: MakeEngine): void {
     }
   });
 
-  t.test('a backend that resets instead of taking a head', async (t) => {
+  t.test('a backend that resets instead of taking a preread', async (t) => {
     const { rig, port } = await listening(t);
     const near = await client(t, port);
     near.socket.write('question');
@@ -86,7 +86,7 @@ export function headEndsSuite(t: Test, make: MakeEngine): void {
     t.match(await near.read().closed, RESET);
   });
 
-  t.test('clients whose head is awaited count towards maxConnections', async (t) => {
+  t.test('clients whose preread is awaited count towards maxConnections', async (t) => {
     const { rig, port } = await listening(t, { maxConnections: 1 });
     const near = await client(t, port);
     await until('it is held', () => rig.engine.size === 1);
@@ -97,7 +97,7 @@ export function headEndsSuite(t: Test, make: MakeEngine): void {
     t.same(rig.events, []);
   });
 
-  t.test('stopAccepting tells of every client that is held, and its head is still read', async (t) => {
+  t.test('stopAccepting tells of every client that is held, and its preread is still read', async (t) => {
     const { rig, port } = await listening(t);
     const near = await client(t, port);
     const silent = await client(t, port);
@@ -105,13 +105,13 @@ export function headEndsSuite(t: Test, make: MakeEngine): void {
     rig.engine.stopAccepting();
     const told = [await rig.next('accepted'), await rig.next('accepted')];
     t.same(
-      told.map(({ head }) => head?.length),
+      told.map(({ preread }) => preread?.length),
       [0, 0],
     );
-    for (const { conn } of told) rig.readHead(conn);
+    for (const { conn } of told) rig.prereadMore(conn);
     near.socket.write('here');
-    const { conn, head, complete } = await rig.next('head');
-    t.same([Buffer.from(head).toString(), complete], ['here', false]);
+    const { conn, preread, complete } = await rig.next('preread');
+    t.same([Buffer.from(preread).toString(), complete], ['here', false]);
     silent.socket.resetAndDestroy();
     t.equal((await rig.next('closed')).reason, 'client_reset');
     const to = await backend(t);
@@ -135,9 +135,9 @@ export function headEndsSuite(t: Test, make: MakeEngine): void {
           await until('it is gone', () => rig.engine.size === 0);
           continue;
         }
-        near.socket.write('head');
+        near.socket.write('preread');
         const { conn } = await rig.next('accepted');
-        rig.readHead(conn);
+        rig.prereadMore(conn);
         if (way === 'reset') near.socket.resetAndDestroy();
         else if (way === 'serve') {
           rig.connect(conn, to.port);
