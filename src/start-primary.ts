@@ -31,6 +31,7 @@ import { ownEndpoints } from './adapters/outbound/sqlite/own-endpoints.ts';
 import { SqliteBackendRepository } from './adapters/outbound/sqlite/sqlite-backend-repository.ts';
 import { WorkerCode } from './adapters/outbound/worker-code.ts';
 import { Aftermath } from './application/aftermath.ts';
+import { ConnectionCaps } from './application/connection-caps.ts';
 import { DialOutcomes } from './application/dial-outcomes.ts';
 import { explainPick } from './application/explain-pick.ts';
 import { InternalErrors } from './application/internal-errors.ts';
@@ -42,7 +43,6 @@ import { ReloadRouting } from './application/reload-routing.ts';
 import { rollAndTell } from './application/roll-workers.ts';
 import { RoutingState } from './application/routing-state.ts';
 import { sayHowToAdd } from './application/say-how-to-add.ts';
-import { ShareClients } from './application/share-clients.ts';
 import { StopProxy } from './application/stop-proxy.ts';
 import { WorkerSupervisor } from './application/supervise-workers.ts';
 import { sweepBindings } from './application/sweep-bindings.ts';
@@ -146,7 +146,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const service = new ProxyService({ ...decisions, listeners, metrics, accessLog, boundary, outcomes, later });
 
   const desk = new PickDesk({ service, boundary, clock, heldBy: (incarnation) => ledger.heldBy(incarnation) });
-  const shares = new ShareClients((incarnation) => ledger.heldBy(incarnation), boundary);
+  const caps = new ConnectionCaps((incarnation) => ledger.heldBy(incarnation), boundary);
   const launcher = new ClusterLauncher({
     code: new WorkerCode(fileURLToPath(new URL('..', import.meta.url)), log),
     env: (incarnation) => ({
@@ -165,7 +165,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
         boundary,
         heartbeatTimeoutMs: config.heartbeatTimeoutMs,
         ...events,
-        onBooked: () => shares.update(),
+        onBooked: () => caps.update(),
         onDropped: (count) => {
           droppedMessages += count;
         },
@@ -173,7 +173,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   });
   const supervisor = new WorkerSupervisor({
     launcher,
-    shares,
+    caps,
     clock,
     log,
     boundary,

@@ -40,7 +40,7 @@ const picker = new ChannelPicker({
   onHello: (denied) => {
     if (denied !== null) fail(`the primary turned this worker away: ${denied}`);
   },
-  onShare: (connections) => serve.dataPlane.acceptBelow(connections),
+  onCap: (connections) => serve.dataPlane.acceptBelow(connections),
   onSync: (round) => serve.sync(round),
   onLost: () => process.exit(0),
 });

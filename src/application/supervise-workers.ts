@@ -1,5 +1,6 @@
 // Runs in: primary
 import { EdgeError } from '../errors.ts';
+import type { ConnectionCaps } from './connection-caps.ts';
 import { Crew, type Member, named } from './crew.ts';
 import type { Boundary } from './ports/boundary.ts';
 import type { Clock } from './ports/clock.ts';
@@ -7,7 +8,6 @@ import type { Log } from './ports/log.ts';
 import type { WorkerEvents, WorkerExit, WorkerLauncher } from './ports/worker-launcher.ts';
 import { RestartBackoff } from './restart-backoff.ts';
 import { RollWorkers } from './roll-workers.ts';
-import type { ShareClients } from './share-clients.ts';
 import type { DrainView, RollResult, SupervisorHealth, WorkerView } from './worker-views.ts';
 
 export type { DrainView, RollResult, SupervisorHealth, WorkerState, WorkerView } from './worker-views.ts';
@@ -21,7 +21,7 @@ export interface SupervisorOptions {
   readonly heldBy: (incarnation: number) => number;
   /** A drained worker exits by then by itself; shortly after it is killed. In ms. */
   readonly drainTimeoutMs: number;
-  readonly shares: ShareClients;
+  readonly caps: ConnectionCaps;
   readonly boundary: Boundary;
 }
 
@@ -214,7 +214,7 @@ export class WorkerSupervisor {
     if (member.fresh) this.#options.launcher.takeUp();
     this.#options.log.info(named(member), 'worker serving');
     member.settleStart(true);
-    this.#options.shares.join(member.incarnation, (connections) => member.process.share(connections));
+    this.#options.caps.join(member.incarnation, (connections) => member.process.cap(connections));
     this.#backoff.cameToServe(this.#desired);
     this.#reconcile();
     this.#announceServing();
@@ -243,7 +243,7 @@ export class WorkerSupervisor {
   #drain(member: Member): void {
     if (member.state === 'draining' || !this.#crew.has(member)) return;
     member.state = 'draining';
-    this.#options.shares.leave(member.incarnation);
+    this.#options.caps.leave(member.incarnation);
     this.#withdraw(member, false);
     this.#withinDrain(member);
     const connections = this.#options.heldBy(member.incarnation);
@@ -274,7 +274,7 @@ export class WorkerSupervisor {
   #exited(member: Member, exit: WorkerExit): void {
     clearTimeout(member.deadline!);
     this.#crew.delete(member);
-    this.#options.shares.leave(member.incarnation);
+    this.#options.caps.leave(member.incarnation);
     const { process, state } = member;
     const { code, signal, cut } = exit;
     const reason = exit.reason || (signal === null ? `exit code ${code}` : `signal ${signal}`);

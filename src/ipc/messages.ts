@@ -28,7 +28,7 @@ export const FromPrimary = {
   heartbeat: 3,
   assigned: 4,
   refused: 5,
-  share: 6,
+  cap: 6,
   sync: 7,
 } as const;
 
@@ -110,8 +110,8 @@ export type AssignedMessage = [
 ];
 export type RefusedMessage = [kind: typeof FromPrimary.refused, seq: number, reason: RefusalReason];
 
-/** The worker may hold so many connections before it leaves further clients to the others; 0: as many as come. */
-export type ShareMessage = [kind: typeof FromPrimary.share, connections: number];
+/** The connection cap: how many the worker may hold before it leaves further clients to the others; 0: as many as come. */
+export type CapMessage = [kind: typeof FromPrimary.cap, connections: number];
 
 /** The worker is to report all that its sockets have to tell, and then to say so. */
 export type SyncMessage = [kind: typeof FromPrimary.sync, round: number];
@@ -122,7 +122,7 @@ export type PrimaryMessage =
   | PrimaryHeartbeat
   | AssignedMessage
   | RefusedMessage
-  | ShareMessage
+  | CapMessage
   | SyncMessage;
 
 /** Why a connection closed, as numbers on the wire. Order is part of the protocol. */

@@ -39,7 +39,7 @@ const PRIMARY_FORMS: Readonly<Record<number, readonly Check[]>> = {
   [FromPrimary.heartbeat]: [],
   [FromPrimary.assigned]: [index, text, text, index, pickReason, yesOrNo],
   [FromPrimary.refused]: [index, refusal],
-  [FromPrimary.share]: [index],
+  [FromPrimary.cap]: [index],
   [FromPrimary.sync]: [index],
 };
 

@@ -67,19 +67,19 @@ export function openPicker(socket: net.Socket, incarnation = 1, timeoutMs = NEVE
   const lost = new Promise<void>((resolve) => {
     lose = resolve;
   });
-  const shares: number[] = [];
+  const caps: number[] = [];
   const syncs: number[] = [];
   const picker = new ChannelPicker({
     socket,
     incarnation,
     timeoutMs,
     onHello: hello,
-    onShare: (share) => shares.push(share),
+    onCap: (cap) => caps.push(cap),
     onSync: (round) => {
       syncs.push(round);
       if (answersSyncs) picker.synced(round);
     },
     onLost: lose,
   });
-  return { picker, greeted, lost, shares, syncs };
+  return { picker, greeted, lost, caps, syncs };
 }

@@ -9,7 +9,7 @@ export class ScriptedWorker {
   drained = false;
   killed = '';
   /** 0: all of them. */
-  shareOfClients = 0;
+  connectionCap = 0;
 
   constructor(incarnation: number, events: WorkerEvents, journal: string[]) {
     this.pid = 1000 + incarnation;
@@ -28,8 +28,8 @@ export class ScriptedWorker {
     this.events.exited({ code: signal === null ? code : null, signal, reason, cut });
   }
 
-  share(connections: number): void {
-    this.shareOfClients = connections;
+  cap(connections: number): void {
+    this.connectionCap = connections;
   }
 
   drain(): void {

@@ -1,6 +1,6 @@
 import { mock } from 'node:test';
 import type { Test } from 'tap';
-import { ShareClients } from '../../src/application/share-clients.ts';
+import { ConnectionCaps } from '../../src/application/connection-caps.ts';
 import { WorkerSupervisor } from '../../src/application/supervise-workers.ts';
 import { countingBoundary } from '../fixtures/boundary.ts';
 import { keepingLog } from '../fixtures/silent-log.ts';
@@ -33,7 +33,7 @@ export function stage(t: Test, workers: number): Stage {
     log,
     workers,
     heldBy,
-    shares: new ShareClients(heldBy, boundary),
+    caps: new ConnectionCaps(heldBy, boundary),
     boundary,
     drainTimeoutMs: DRAIN_MS,
   });

@@ -262,23 +262,23 @@ t.test('a worker whose last words come after its end joins nothing', async (t) =
   launcher.worker(3).exits({ code: 1 });
   launcher.worker(3).accepts();
   t.equal(supervisor.health().serving, 2);
-  t.equal(launcher.worker(3).shareOfClients, 0);
-  t.equal(launcher.worker(1).shareOfClients, 48, 'the mean of two, not of three');
+  t.equal(launcher.worker(3).connectionCap, 0);
+  t.equal(launcher.worker(1).connectionCap, 48, 'the mean of two, not of three');
 });
 
-t.test('a worker that drains is no part of the share', async (t) => {
+t.test('a worker that drains does not count for the connection cap', async (t) => {
   const { launcher, supervisor, held } = await running(t, 3);
   for (const incarnation of [1, 2, 3]) held.set(incarnation, 1000);
   supervisor.scale(2);
   t.equal(launcher.worker(1).drained, true);
-  for (const incarnation of [2, 3]) t.equal(launcher.worker(incarnation).shareOfClients, 1125, `of ${incarnation}`);
+  for (const incarnation of [2, 3]) t.equal(launcher.worker(incarnation).connectionCap, 1125, `of ${incarnation}`);
 });
 
-t.test('a worker that died is no part of the share', async (t) => {
+t.test('a worker that died does not count for the connection cap', async (t) => {
   const { launcher, held } = await running(t, 3);
   for (const incarnation of [2, 3]) held.set(incarnation, 1000);
   launcher.worker(1).exits({ signal: 'SIGKILL' });
-  for (const incarnation of [2, 3]) t.equal(launcher.worker(incarnation).shareOfClients, 1125, `of ${incarnation}`);
+  for (const incarnation of [2, 3]) t.equal(launcher.worker(incarnation).connectionCap, 1125, `of ${incarnation}`);
 });
 
 t.test('the end of a successor that came to nothing does not touch the one that starts in its stead', async (t) => {

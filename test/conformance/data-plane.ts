@@ -1,6 +1,7 @@
 import type { Test } from 'tap';
 import { parseAddress } from '../../src/ip-address.ts';
 import { bytesSuite } from './data-plane-bytes.ts';
+import { capSuite } from './data-plane-cap.ts';
 import { checksSuite } from './data-plane-checks.ts';
 import { contendedSuite } from './data-plane-contended.ts';
 import { crowdSuite } from './data-plane-crowd.ts';
@@ -15,7 +16,6 @@ import { prereadSuite } from './data-plane-preread.ts';
 import { prereadBytesSuite } from './data-plane-preread-bytes.ts';
 import { prereadEndsSuite } from './data-plane-preread-ends.ts';
 import { backend, bind, client, LISTENER, type MakeEngine, pair, Rig } from './data-plane-rig.ts';
-import { shareSuite } from './data-plane-share.ts';
 import { slowReadersSuite } from './data-plane-slow-readers.ts';
 import { vanishSuite } from './data-plane-vanish.ts';
 
@@ -25,7 +25,7 @@ import { vanishSuite } from './data-plane-vanish.ts';
  */
 export function dataPlaneConformance(t: Test, make: MakeEngine, blind: string | false = false): void {
   t.test('accepting', async (t) => acceptingSuite(t, make));
-  t.test('its share of the clients', async (t) => shareSuite(t, make));
+  t.test('its connection cap', async (t) => capSuite(t, make));
   t.test('dialling', async (t) => dialSuite(t, make));
   t.test('a client that is gone before it is connected', async (t) => goneClientsSuite(t, make));
   t.test('bytes', async (t) => bytesSuite(t, make));

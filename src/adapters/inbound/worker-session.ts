@@ -93,8 +93,8 @@ export class WorkerSession implements DeskWorker {
   }
 
   /** Tells the worker how many connections it may hold before it leaves further clients to the others. */
-  share(connections: number): void {
-    this.#channel.send([FromPrimary.share, connections]);
+  cap(connections: number): void {
+    this.#channel.send([FromPrimary.cap, connections]);
   }
 
   #end(): void {

@@ -30,7 +30,7 @@ export interface ChannelPickerOptions {
   /** The primary's answer to our hello: `null` is a welcome, a text says why it denied. */
   readonly onHello: (denied: string | null) => void;
   /** How many connections may be held before further clients are left to the other workers; 0: as many as come. */
-  readonly onShare: (connections: number) => void;
+  readonly onCap: (connections: number) => void;
   /** The primary asks for all that the sockets know: `synced` is to follow. */
   readonly onSync: (round: number) => void;
   /** The primary is gone. */
@@ -53,7 +53,7 @@ export class ChannelPicker implements BackendPicker {
   readonly #timeoutMs: number;
   readonly #channel: Channel<PrimaryMessage, WorkerMessage>;
   readonly #onHello: (denied: string | null) => void;
-  readonly #onShare: (connections: number) => void;
+  readonly #onCap: (connections: number) => void;
   readonly #onSync: (round: number) => void;
   /** By seq. */
   readonly #pending = new NumberMap<Pending>();
@@ -63,10 +63,10 @@ export class ChannelPicker implements BackendPicker {
   #silent = false;
   #lost = false;
 
-  constructor({ socket, incarnation, timeoutMs, onHello, onShare, onSync, onLost }: ChannelPickerOptions) {
+  constructor({ socket, incarnation, timeoutMs, onHello, onCap, onSync, onLost }: ChannelPickerOptions) {
     this.#timeoutMs = timeoutMs;
     this.#onHello = onHello;
-    this.#onShare = onShare;
+    this.#onCap = onCap;
     this.#onSync = onSync;
     this.#channel = new Channel(socket, isPrimaryMessage, {
       onMessages: (messages) => this.#onMessages(messages),
@@ -150,8 +150,8 @@ export class ChannelPicker implements BackendPicker {
         this.#onHello(null);
       } else if (message[0] === FromPrimary.denied) {
         this.#onHello(message[1]);
-      } else if (message[0] === FromPrimary.share) {
-        this.#onShare(message[1]);
+      } else if (message[0] === FromPrimary.cap) {
+        this.#onCap(message[1]);
       } else if (message[0] === FromPrimary.sync) {
         this.#onSync(message[1]);
       }

@@ -15,7 +15,7 @@ import { isLifecycleMessage, type PrimaryLifecycle } from '../../ipc/lifecycle.t
 
 /** The primary's end of a worker's private channel, as far as a process's life goes. */
 export interface Session {
-  share(connections: number): void;
+  cap(connections: number): void;
   /** Resolves with the number of connections that the worker's death cut. */
   processGone(patienceMs: number): Promise<number>;
 }
@@ -134,7 +134,7 @@ export class ClusterLauncher implements WorkerLauncher {
     worker.once('exit', boundary.guard('worker', onExit));
     return {
       pid: worker.process.pid!,
-      share: (connections) => session.share(connections),
+      cap: (connections) => session.cap(connections),
       drain: () => send(worker, { edgeproxy: 'drain' }),
       kill,
     };
@@ -153,7 +153,7 @@ function unstarted(error: unknown): WorkerExit {
   return { code: null, signal: null, reason: `could not be started: ${codeOf(error) || messageOf(error)}`, cut: 0 };
 }
 
-const NO_PROCESS: WorkerProcess = { pid: 0, share: () => {}, drain: () => {}, kill: () => {} };
+const NO_PROCESS: WorkerProcess = { pid: 0, cap: () => {}, drain: () => {}, kill: () => {} };
 
 function send(worker: Worker, message: PrimaryLifecycle, handle?: unknown): void {
   if (!worker.isConnected()) return;

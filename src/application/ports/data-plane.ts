@@ -166,9 +166,9 @@ export interface DataPlane<Handle = unknown> {
    */
   stopAccepting(): void;
   /**
-   * While it holds `connections` or more that were told, or `maxConnections`, clients are left to the other processes that
-   * accept on the same sockets; those that have waited for 100 ms are taken, or refused, all the same, some at a time, for
-   * the others may hang. 0: no limit.
+   * Sets the connection cap. While it holds `connections` or more that were told, or `maxConnections`, clients are left to
+   * the other processes that accept on the same sockets; those that have waited for 100 ms are taken, or refused, all the
+   * same, some at a time, for the others may hang. 0: no cap.
    */
   acceptBelow(connections: number): void;
   /**

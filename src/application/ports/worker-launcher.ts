@@ -19,7 +19,7 @@ export interface WorkerEvents {
 export interface WorkerProcess {
   readonly pid: number;
   /** Tells it how many connections it may hold before it leaves further clients to the other workers; 0: as many as come. */
-  share(connections: number): void;
+  cap(connections: number): void;
   /** Tells it to accept no more, to finish what is open until the drain deadline, and to exit. */
   drain(): void;
   /** Ends it at once. `reason` comes back in its exit. */

@@ -245,7 +245,7 @@ t.test('an owner that fails is no failure of the worker', async (t) => {
   Object.defineProperty(told, 'booked', {
     get: () => 0,
     set: () => {
-      throw new Error('the share cannot be told');
+      throw new Error('the cap cannot be told');
     },
   });
   say(HELLO, pick(1));

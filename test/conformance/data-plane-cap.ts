@@ -39,7 +39,7 @@ async function withinPatience(prepare: () => Promise<Two>, act: (engines: Two) =
 }
 
 /** Clients are left to others while an engine holds as many as it may. */
-export function shareSuite(t: Test, make: MakeEngine): void {
+export function capSuite(t: Test, make: MakeEngine): void {
   /** With one client held, which is as many as the first engine may hold. */
   const full = async () => {
     const engines = await two(t, make);
@@ -48,7 +48,7 @@ export function shareSuite(t: Test, make: MakeEngine): void {
     return engines;
   };
 
-  t.test('clients beyond its share are left to the others', async (t) => {
+  t.test('clients beyond its connection cap are left to the others', async (t) => {
     const prepare = async () => {
       const engines = await two(t, make);
       engines.rig.engine.acceptBelow(2);

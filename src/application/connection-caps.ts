@@ -1,18 +1,19 @@
 // Runs in: primary
-import { workerShare } from '../domain/worker-share.ts';
+import { connectionCap } from '../domain/connection-cap.ts';
 import type { Boundary } from './ports/boundary.ts';
 
 interface Member {
   /** What it was told last. */
-  share: number;
-  readonly tell: (share: number) => void;
+  cap: number;
+  readonly tell: (cap: number) => void;
 }
 
 /**
  * Keeps connections spread over the workers. They accept from one socket, and the one that is awake takes what is there;
- * so each is told how many it may hold before it leaves clients to the others. Only the primary knows what all hold.
+ * so each has a connection cap: how many it may hold before it leaves clients to the others. Only the primary knows what
+ * all hold.
  */
-export class ShareClients {
+export class ConnectionCaps {
   readonly #heldBy: (incarnation: number) => number;
   readonly #boundary: Boundary;
   readonly #members = new Map<number, Member>();
@@ -24,8 +25,8 @@ export class ShareClients {
   }
 
   /** The worker accepts. `tell` passes on how many connections it may hold; 0: as many as come. */
-  join(incarnation: number, tell: (share: number) => void): void {
-    this.#members.set(incarnation, { share: 0, tell });
+  join(incarnation: number, tell: (cap: number) => void): void {
+    this.#members.set(incarnation, { cap: 0, tell });
     this.update();
   }
 
@@ -38,20 +39,20 @@ export class ShareClients {
   update(): void {
     let held = 0;
     for (const incarnation of this.#members.keys()) held += this.#heldBy(incarnation);
-    const share = workerShare(held, this.#members.size);
+    const cap = connectionCap(held, this.#members.size);
     for (const member of this.#members.values()) {
-      if (!isWorthTelling(member.share, share)) continue;
-      member.share = share;
-      this.#boundary.run('worker', () => member.tell(share));
+      if (!isWorthTelling(member.cap, cap)) continue;
+      member.cap = cap;
+      this.#boundary.run('worker', () => member.tell(cap));
     }
   }
 }
 
 /**
  * Not every connection: a message wakes the worker. Workers never wait for one another because of that: when all hold what
- * they were told, the mean is at least the least of it, and the share more above the mean than a change may go untold.
+ * they were told, the mean is at least the least of it, and the cap more above the mean than a change may go untold.
  */
-function isWorthTelling(told: number, share: number): boolean {
-  if (told === 0 || share === 0) return told !== share;
-  return Math.abs(share - told) >= Math.max(4, told / 32);
+function isWorthTelling(told: number, cap: number): boolean {
+  if (told === 0 || cap === 0) return told !== cap;
+  return Math.abs(cap - told) >= Math.max(4, told / 32);
 }

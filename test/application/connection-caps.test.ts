@@ -1,30 +1,30 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { ShareClients } from '../../src/application/share-clients.ts';
+import { ConnectionCaps } from '../../src/application/connection-caps.ts';
 import { countingBoundary } from '../fixtures/boundary.ts';
 
-/** Workers as they are: each takes what it may, and hears of its share when it is told. */
+/** Workers as they are: each takes what it may, and hears of its cap when it is told. */
 class Crew {
   readonly held = new Map<number, number>();
-  readonly share = new Map<number, number>();
-  readonly shares = new ShareClients((incarnation) => this.held.get(incarnation) ?? 0, countingBoundary());
+  readonly cap = new Map<number, number>();
+  readonly caps = new ConnectionCaps((incarnation) => this.held.get(incarnation) ?? 0, countingBoundary());
   messages = 0;
 
   join(incarnation: number): void {
-    this.shares.join(incarnation, (share) => {
-      this.share.set(incarnation, share);
+    this.caps.join(incarnation, (cap) => {
+      this.cap.set(incarnation, cap);
       this.messages++;
     });
-    if (!this.share.has(incarnation)) this.share.set(incarnation, 0);
+    if (!this.cap.has(incarnation)) this.cap.set(incarnation, 0);
   }
 
   /** Connections that the worker takes of `waiting` before the primary hears of them. */
   takes(incarnation: number, waiting: number): number {
     const held = this.held.get(incarnation) ?? 0;
-    const share = this.share.get(incarnation)!;
-    const taken = share === 0 ? waiting : Math.min(waiting, Math.max(0, share - held));
+    const cap = this.cap.get(incarnation)!;
+    const taken = cap === 0 ? waiting : Math.min(waiting, Math.max(0, cap - held));
     this.held.set(incarnation, held + taken);
-    this.shares.update();
+    this.caps.update();
     return taken;
   }
 }
@@ -75,9 +75,9 @@ t.test('one that is alone again is told that it may take all', async (t) => {
   const crew = new Crew();
   crew.join(1);
   crew.join(2);
-  t.ok(crew.share.get(1)! > 0);
-  crew.shares.leave(2);
-  t.equal(crew.share.get(1), 0);
+  t.ok(crew.cap.get(1)! > 0);
+  crew.caps.leave(2);
+  t.equal(crew.cap.get(1), 0);
 });
 
 t.test('small changes are no message', async (t) => {
@@ -85,11 +85,11 @@ t.test('small changes are no message', async (t) => {
   crew.join(1);
   crew.join(2);
   crew.held.set(1, 500).set(2, 500);
-  crew.shares.update();
+  crew.caps.update();
   const before = crew.messages;
   for (let change = 0; change < 30; change++) {
     crew.held.set(1, 500 + (change % 10));
-    crew.shares.update();
+    crew.caps.update();
   }
   t.equal(crew.messages, before);
 });
