@@ -185,7 +185,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   await reload.look();
   reload.every(config.dbReloadMs);
   watchGeoip.every(config.dbReloadMs);
-  const stopSweeping = sweepBindings(bindings, clock, boundary, config.bindingGcIntervalMs);
+  const sweeps = sweepBindings(bindings, clock, boundary, config.bindingGcIntervalMs);
 
   let admin: AdminServer | null = null;
   const stop = new StopProxy({
@@ -198,10 +198,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
       for (const { handle } of sockets) handle.close();
     },
     recorded: () => aftermath.settled(),
-    close: () => {
-      stopSweeping();
-      return Promise.all([reload.stop(), watchGeoip.stop(), admin?.close()]);
-    },
+    close: () => Promise.all([sweeps.stop(), reload.stop(), watchGeoip.stop(), admin?.close()]),
     leave: (exitCode, isIdle) => void leave(logs, exitCode, isIdle),
   });
   wireSignals(

@@ -18,6 +18,7 @@ const USE_CASES = /^src\/application\//;
 const IPC = /^src\/ipc\//;
 const CONFIG = /^src\/config(?:-parsers)?\.ts$/;
 const ERRORS = /^src\/errors\.ts$/;
+const EVERY = /^src\/every\.ts$/;
 const ADDRESS = /^src\/ip-address\.ts$/;
 const PRINTABLE = /^src\/printable\.ts$/;
 const BUILT_IN = /^node:/;
@@ -29,16 +30,17 @@ const RULES: readonly { readonly files: RegExp; readonly may: readonly RegExp[] 
   { files: ROOT, may: [/^src\//, /^package\.json$/, BUILT_IN, PACKAGE] },
   { files: DOMAIN, may: [DOMAIN] },
   { files: PORTS, may: [DOMAIN, PORTS] },
-  { files: USE_CASES, may: [DOMAIN, USE_CASES, ERRORS] },
-  { files: IPC, may: [DOMAIN, IPC, ERRORS, /^msgpackr$/, /^node:stream$/] },
-  { files: /^src\/adapters\/inbound\//, may: [DOMAIN, USE_CASES, IPC, ERRORS, ADDRESS, BUILT_IN, PACKAGE] },
+  { files: USE_CASES, may: [DOMAIN, USE_CASES, ERRORS, EVERY] },
+  { files: IPC, may: [DOMAIN, IPC, ERRORS, EVERY, /^msgpackr$/, /^node:stream$/] },
+  { files: /^src\/adapters\/inbound\//, may: [DOMAIN, USE_CASES, IPC, ERRORS, EVERY, ADDRESS, BUILT_IN, PACKAGE] },
   {
     files: /^src\/adapters\/(?:outbound|dataplane)\//,
-    may: [DOMAIN, PORTS, IPC, ERRORS, ADDRESS, PRINTABLE, BUILT_IN, PACKAGE],
+    may: [DOMAIN, PORTS, IPC, ERRORS, EVERY, ADDRESS, PRINTABLE, BUILT_IN, PACKAGE],
   },
   { files: TASK, may: [DOMAIN, ERRORS, BUILT_IN, PACKAGE] },
   { files: CONFIG, may: [CONFIG, DOMAIN, ERRORS, ADDRESS, BUILT_IN] },
   { files: ERRORS, may: [] },
+  { files: EVERY, may: [] },
   { files: PRINTABLE, may: [] },
   { files: ADDRESS, may: [DOMAIN, /^ipaddr\.js$/, /^node:net$/] },
 ];

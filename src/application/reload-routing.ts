@@ -2,6 +2,7 @@
 
 import { compareTables } from '../domain/table-change.ts';
 import { messageOf } from '../errors.ts';
+import { every, type Periodic } from '../every.ts';
 import { inSlices } from './in-slices.ts';
 import type { BackendRepository } from './ports/backend-repository.ts';
 import type { Boundary } from './ports/boundary.ts';
@@ -64,8 +65,7 @@ export class ReloadRouting {
   #warning = '';
   #loads = 0;
   #failures = 0;
-  #stopped = false;
-  #timer: NodeJS.Timeout | null = null;
+  #looks: Periodic | null = null;
 
   constructor(options: ReloadOptions) {
     this.#options = options;
@@ -121,16 +121,17 @@ export class ReloadRouting {
     return { servesForMs: since(this.#servesSince), lookedMsAgo: since(this.#lookedAt) };
   }
 
-  /** Looks every `intervalMs`, each time counted from the end of the look before. */
+  /** Looks every `intervalMs`. */
   every(intervalMs: number): void {
-    if (this.#stopped) return;
-    const turn = this.#options.boundary.guard('routing', () => this.look().finally(() => this.every(intervalMs)));
-    this.#timer = setTimeout(turn, intervalMs).unref();
+    this.#looks = every(
+      intervalMs,
+      () => this.look(),
+      (error) => this.#options.boundary.failed('routing', error),
+    );
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#looks?.stop();
     await this.#running;
     await this.#options.repository.close();
   }

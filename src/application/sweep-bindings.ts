@@ -1,4 +1,5 @@
 // Runs in: primary
+import { every, type Periodic } from '../every.ts';
 import type { BindingRepository } from './ports/binding-repository.ts';
 import type { Boundary } from './ports/boundary.ts';
 import type { Clock } from './ports/clock.ts';
@@ -6,20 +7,22 @@ import type { Clock } from './ports/clock.ts';
 /** Bindings freed before others may run: well below a millisecond. */
 const SLICE = 1000;
 
-/** Frees expired bindings every `intervalMs`, in slices that do not hold up the loop. Returns the way to stop it. */
+/** Frees expired bindings every `intervalMs`, in slices that do not hold up the loop. */
 export function sweepBindings(
   bindings: BindingRepository,
   clock: Clock,
   boundary: Boundary,
   intervalMs: number,
-): () => void {
+): Periodic {
   let stopped = false;
-  const slice = boundary.guard('bindings', () => {
-    if (!stopped && bindings.sweep(clock.now(), SLICE) === SLICE) setImmediate(slice);
-  });
-  const timer = setInterval(slice, intervalMs).unref();
-  return () => {
-    stopped = true;
-    clearInterval(timer);
+  const sweep = async () => {
+    while (!stopped && bindings.sweep(clock.now(), SLICE) === SLICE) await new Promise(setImmediate);
+  };
+  const sweeps = every(intervalMs, sweep, (error) => boundary.failed('bindings', error));
+  return {
+    stop: () => {
+      stopped = true;
+      return sweeps.stop();
+    },
   };
 }

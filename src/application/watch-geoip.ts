@@ -1,5 +1,6 @@
 // Runs in: primary
 import { messageOf } from '../errors.ts';
+import { every, type Periodic } from '../every.ts';
 import type { Boundary } from './ports/boundary.ts';
 import type { Log } from './ports/log.ts';
 
@@ -16,8 +17,7 @@ export class WatchGeoip {
   readonly #log: Log;
   readonly #boundary: Boundary;
   #told = '';
-  #timer: NodeJS.Timeout | null = null;
-  #stopped = false;
+  #looks: Periodic | null = null;
   #running: Promise<void> | null = null;
 
   constructor(geoip: UpdatableGeoip, log: Log, boundary: Boundary) {
@@ -51,17 +51,18 @@ export class WatchGeoip {
     this.#told = '';
   }
 
-  /** Looks every `intervalMs`, counted from the end of the look before. */
+  /** Looks every `intervalMs`. */
   every(intervalMs: number): void {
-    if (this.#stopped) return;
-    const turn = this.#boundary.guard('geoip', () => this.look().finally(() => this.every(intervalMs)));
-    this.#timer = setTimeout(turn, intervalMs).unref();
+    this.#looks = every(
+      intervalMs,
+      () => this.look(),
+      (error) => this.#boundary.failed('geoip', error),
+    );
   }
 
   /** Resolves when no look is under way any more. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#looks?.stop();
     await this.#running;
   }
 

@@ -22,9 +22,10 @@ t.test('expired bindings are swept in slices, those in use stay', async (t) => {
     return freed;
   };
   rig.now = TTL_MS;
-  mock.timers.enable({ apis: ['setInterval'] });
+  mock.timers.enable({ apis: ['setTimeout'] });
   t.teardown(() => mock.timers.reset());
-  t.teardown(sweepBindings(rig.bindings, rig.clock, rig.boundary, 60_000));
+  const sweeps = sweepBindings(rig.bindings, rig.clock, rig.boundary, 60_000);
+  t.teardown(() => sweeps.stop());
   mock.timers.tick(60_000);
   t.same(limits, [1000], 'the loop turns between slices');
   for (let turn = 0; turn < 10; turn++) await nextTurn();
@@ -38,13 +39,13 @@ t.test('a stopped sweep frees no more', async (t) => {
   const sweep = rig.bindings.sweep.bind(rig.bindings);
   const stopped = new Promise<void>((resolve) => {
     rig.bindings.sweep = (now, limit) => {
-      stop();
+      void sweeps.stop();
       resolve();
       return sweep(now, limit);
     };
   });
   rig.now = TTL_MS;
-  const stop = sweepBindings(rig.bindings, rig.clock, rig.boundary, 1);
+  const sweeps = sweepBindings(rig.bindings, rig.clock, rig.boundary, 1);
   const keepAlive = setInterval(() => {}, 1000);
   await stopped;
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
@@ -84,7 +85,8 @@ t.test('a sweep that throws is told and counted, and the next one sweeps', async
     return sweep(now, limit);
   };
   rig.now = TTL_MS;
-  t.teardown(sweepBindings(rig.bindings, rig.clock, rig.boundary, 1));
+  const periodic = sweepBindings(rig.bindings, rig.clock, rig.boundary, 1);
+  t.teardown(() => periodic.stop());
   await until('the sweep', () => rig.bindings.size === 0);
   t.equal(rig.boundary.counts().get('bindings'), 2);
 });

@@ -8,6 +8,7 @@ import type { FailedDial } from '../../domain/blame.ts';
 import { messageOf } from '../../errors.ts';
 import { parseAddress } from '../../ip-address.ts';
 import { Channel } from '../../ipc/channel.ts';
+import { type Beat, Heartbeat } from '../../ipc/heartbeat.ts';
 import {
   CLOSE_REASONS,
   type ClosedMessage,
@@ -45,13 +46,11 @@ export interface WorkerSessionOptions {
 export class WorkerSession implements DeskWorker {
   readonly #options: WorkerSessionOptions;
   readonly #channel: Channel<WorkerMessage, PrimaryMessage>;
-  readonly #heartbeat: NodeJS.Timeout;
+  readonly #heartbeat: Heartbeat;
   readonly #closed: Promise<void>;
   #welcome = false;
   #over = false;
   #cut = 0;
-  #lastHeard = performance.now();
-  #lastBeat = performance.now();
 
   constructor(options: WorkerSessionOptions) {
     this.#options = options;
@@ -67,11 +66,11 @@ export class WorkerSession implements DeskWorker {
         if (error !== undefined) options.onFailure(error.message);
       }),
     });
-    this.#heartbeat = setInterval(
-      options.boundary.guard('worker', () => this.#beat()),
-      options.heartbeatTimeoutMs / 4,
-    );
-    this.#heartbeat.unref();
+    this.#heartbeat = new Heartbeat({
+      timeoutMs: options.heartbeatTimeoutMs,
+      onBeat: (beat) => this.#beat(beat),
+      failed: (error) => options.boundary.failed('worker', error),
+    });
   }
 
   /**
@@ -100,30 +99,22 @@ export class WorkerSession implements DeskWorker {
   #end(): void {
     if (this.#over) return;
     this.#over = true;
-    clearInterval(this.#heartbeat);
+    this.#heartbeat.stop();
     const { boundary, desk, service, incarnation } = this.#options;
     boundary.run('worker', () => desk.leave(this));
     this.#cut = boundary.run('worker', () => service.workerLeft(incarnation)) ?? 0;
   }
 
-  #beat(): void {
-    const now = performance.now();
-    const { heartbeatTimeoutMs } = this.#options;
-    // When this process was itself held up, the worker's heartbeats are still unread: that is no silence of the worker.
-    if (now - this.#lastBeat > heartbeatTimeoutMs / 2) this.#lastHeard = now;
-    this.#lastBeat = now;
+  #beat({ isSilent }: Beat): void {
     // Before its hello it is loading its code: the supervisor's deadline for starting holds.
     if (!this.#welcome) return;
-    if (now - this.#lastHeard > heartbeatTimeoutMs) {
-      this.#options.onFailure(`said nothing for ${heartbeatTimeoutMs} ms`);
-    } else {
-      this.#channel.send([FromPrimary.heartbeat]);
-    }
+    if (isSilent) this.#options.onFailure(`said nothing for ${this.#options.heartbeatTimeoutMs} ms`);
+    else this.#channel.send([FromPrimary.heartbeat]);
   }
 
   #onMessages(messages: WorkerMessage[]): void {
     if (this.#over) return;
-    this.#lastHeard = performance.now();
+    this.#heartbeat.heard();
     let dropped = 0;
     for (const message of messages) {
       // A defect that one client met: the others of its frame are served.
@@ -133,10 +124,8 @@ export class WorkerSession implements DeskWorker {
     this.#options.boundary.run('worker', this.#options.onBooked);
   }
 
-  /** Heartbeats come four times as often as the deadline wants them. */
   get silentMs(): number {
-    const silent = performance.now() - this.#lastHeard;
-    return silent > this.#options.heartbeatTimeoutMs / 2 ? silent : 0;
+    return this.#heartbeat.silentMs;
   }
 
   get incarnation(): number {

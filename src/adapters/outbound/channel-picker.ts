@@ -11,6 +11,7 @@ import type { FailedDial } from '../../domain/blame.ts';
 import type { RefusalReason } from '../../domain/entities.ts';
 import { NumberMap } from '../../domain/number-map.ts';
 import { Channel } from '../../ipc/channel.ts';
+import { type Beat, Heartbeat } from '../../ipc/heartbeat.ts';
 import {
   CLOSE_REASONS,
   type DialTuple,
@@ -57,9 +58,7 @@ export class ChannelPicker implements BackendPicker {
   readonly #onSync: (round: number) => void;
   /** By seq. */
   readonly #pending = new NumberMap<Pending>();
-  readonly #timer: NodeJS.Timeout;
-  #lastHeard = performance.now();
-  #lastTick = performance.now();
+  readonly #heartbeat: Heartbeat;
   #silent = false;
   #lost = false;
 
@@ -73,12 +72,19 @@ export class ChannelPicker implements BackendPicker {
       onMalformed: () => {},
       onClose: () => {
         this.#lost = true;
-        clearInterval(this.#timer);
+        this.#heartbeat.stop();
         for (const seq of this.#pending.keys()) this.#answer(seq, { kind: 'refused', reason: 'primary_silent' });
         onLost();
       },
     });
-    this.#timer = setInterval(() => this.#tick(), timeoutMs / 4);
+    this.#heartbeat = new Heartbeat({
+      timeoutMs,
+      onBeat: (beat) => this.#beat(beat),
+      // A defect ends the worker, here as anywhere in it.
+      failed: (error) => {
+        throw error;
+      },
+    });
     this.#channel.send([FromWorker.hello, PROTOCOL, incarnation]);
   }
 
@@ -128,7 +134,7 @@ export class ChannelPicker implements BackendPicker {
 
   /** Sends what is left and closes the channel; `then` runs when the kernel has it all. */
   end(then: () => void): void {
-    clearInterval(this.#timer);
+    this.#heartbeat.stop();
     this.#channel.end(then);
   }
 
@@ -138,7 +144,7 @@ export class ChannelPicker implements BackendPicker {
   }
 
   #onMessages(messages: PrimaryMessage[]): void {
-    this.#lastHeard = performance.now();
+    this.#heartbeat.heard();
     this.#silent = false;
     for (const message of messages) {
       if (message[0] === FromPrimary.assigned) {
@@ -169,15 +175,11 @@ export class ChannelPicker implements BackendPicker {
     }
   }
 
-  #tick(): void {
-    const now = performance.now();
-    // When this process was itself held up, answers and heartbeats are still unread: that is no silence of the primary.
-    const heldUp = now - this.#lastTick > this.#timeoutMs / 2;
-    this.#lastTick = now;
-    if (heldUp) this.#lastHeard = now;
-    this.#silent = now - this.#lastHeard > this.#timeoutMs;
+  #beat({ isSilent, wasHeldUp }: Beat): void {
+    this.#silent = isSilent;
     this.#channel.push([FromWorker.heartbeat]);
-    if (!heldUp) this.#giveUp(now - this.#timeoutMs);
+    // Answers that came meanwhile are still unread.
+    if (!wasHeldUp) this.#giveUp(performance.now() - this.#timeoutMs);
     this.#channel.flush();
   }
 
