@@ -1,9 +1,18 @@
 // Runs in: cli
 import { existsSync } from 'node:fs';
 import Database from 'better-sqlite3';
+import {
+  type ColumnName,
+  type IsOwnEndpoint,
+  isProblem,
+  type RawRow,
+  readRow,
+  showValue,
+} from '../../../domain/backend-row.ts';
 import type { Backend } from '../../../domain/entities.ts';
 import type { RowProblem } from '../../../domain/table-image.ts';
 import { codeOf, EdgeError, messageOf } from '../../../errors.ts';
+import { parseAddress } from '../../../ip-address.ts';
 import {
   type BackendChanges,
   columnsOfChanges,
@@ -15,7 +24,6 @@ import { ensureDatabase } from './ensure-database.ts';
 import { databaseError, missingError } from './failure.ts';
 import { nearestId } from './nearest-id.ts';
 import { type OwnEndpoint, ownEndpointTest } from './own-endpoints.ts';
-import { type ColumnName, type IsOwnEndpoint, isProblem, type RawRow, readRow, showValue } from './rows.ts';
 import { missingColumns, OPTIONAL_COLUMNS, selectList } from './schema.ts';
 
 /** A stored row: either a backend, or the first thing that is wrong with it. */
@@ -180,8 +188,8 @@ export class BackendEditor {
   }
 
   #refuseLoop(row: EditedRow): void {
-    if (isProblem(readRow(row, () => false))) return;
-    const problem = readRow(row, this.#isOwn);
+    if (isProblem(readRow(row, { parseAddress, isOwn: () => false }))) return;
+    const problem = readRow(row, { parseAddress, isOwn: this.#isOwn });
     if (isProblem(problem)) throw invalidBackend(row, 'wg_ip', problem.expected);
   }
 
@@ -209,7 +217,7 @@ export class BackendEditor {
 }
 
 function describe(row: EditedRow): StoredBackend {
-  const read = readRow(row, () => false);
+  const read = readRow(row, { parseAddress, isOwn: () => false });
   const bad = isProblem(read);
   return { rowid: row.rowid, id: read.id, backend: bad ? null : read, problem: bad ? read : null };
 }

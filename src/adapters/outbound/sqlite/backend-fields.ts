@@ -1,7 +1,9 @@
 // Runs in: cli
+
+import { COLUMN_NAMES, COLUMNS, type ColumnName, problemOf, type RawRow } from '../../../domain/backend-row.ts';
 import type { Backend } from '../../../domain/entities.ts';
 import { EdgeError } from '../../../errors.ts';
-import { COLUMN_NAMES, COLUMNS, type ColumnName, problemOf, type RawRow } from './rows.ts';
+import { parseAddress } from '../../../ip-address.ts';
 
 /** What a person may set on a backend. Values are checked by the rules of the table: a region or country is any text here. */
 export interface BackendChanges {
@@ -66,7 +68,7 @@ export function columnsOfChanges(changes: BackendChanges & { readonly id?: strin
   for (const column of COLUMN_NAMES) {
     const value = given[column];
     if (value === undefined) continue;
-    const parsed = COLUMNS[column].parse(value);
+    const parsed = COLUMNS[column].parse(value, parseAddress);
     if (parsed === undefined) throw invalidBackend(given, column);
     values[column] = stored(parsed)!;
   }

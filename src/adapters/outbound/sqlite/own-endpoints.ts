@@ -1,8 +1,8 @@
 // Runs in: primary
 import type { NetworkInterfaceInfo } from 'node:os';
+import type { IsOwnEndpoint } from '../../../domain/backend-row.ts';
 import { isIPv6Only, type ListenAddress } from '../../../domain/listen-addresses.ts';
 import { parseAddress } from '../../../ip-address.ts';
-import type { IsOwnEndpoint } from './rows.ts';
 
 /** An address that leads back to us. `host` is normalised, or `127.0.0.0/8`, which stands for all of that network. */
 export interface OwnEndpoint {

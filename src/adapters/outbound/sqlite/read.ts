@@ -1,17 +1,9 @@
 // Runs in: thread
 import type Database from 'better-sqlite3';
-import type { Backend } from '../../../domain/entities.ts';
-import { MAX_NAMED_PROBLEMS, type RowProblem } from '../../../domain/table-image.ts';
+import { type IsOwnEndpoint, type JudgedRows, judgeRows, type RawRow } from '../../../domain/backend-row.ts';
 import { EdgeError } from '../../../errors.ts';
-import { type IsOwnEndpoint, isProblem, problemOf, type RawRow, readRow } from './rows.ts';
+import { parseAddress } from '../../../ip-address.ts';
 import { missingColumns, selectList } from './schema.ts';
-
-export interface ReadResult {
-  readonly backends: readonly Backend[];
-  /** The first MAX_NAMED_PROBLEMS of the rows that were skipped. */
-  readonly problems: readonly RowProblem[];
-  readonly problemCount: number;
-}
 
 /** Rows that a table may have, good and bad: what a thread's default heap takes with room to spare. */
 export const MAX_ROWS = 1_000_000;
@@ -25,26 +17,17 @@ export function readBackends(
   path: string,
   isOwn: IsOwnEndpoint,
   maxRows = MAX_ROWS,
-): ReadResult {
+): JudgedRows {
   const select = db.prepare<[], RawRow>(`SELECT ${selectList(missingColumns(db, path))} FROM backends`);
-  const backends: Backend[] = [];
-  const problems: RowProblem[] = [];
-  let problemCount = 0;
-  // The primary key does not keep ids apart: an operator's own table may have none, and different invalid UTF-8 reads
-  // as the same text.
-  const ids = new Set<string>();
-  for (const raw of select.iterate()) {
-    if (backends.length + problemCount === maxRows) {
+  return judgeRows(atMost(maxRows, select.iterate(), path), { parseAddress, isOwn });
+}
+
+function* atMost(maxRows: number, rows: Iterable<RawRow>, path: string): Generator<RawRow, void> {
+  let count = 0;
+  for (const row of rows) {
+    if (count++ === maxRows) {
       throw new EdgeError('EDGE_ERR_DB_UNREADABLE', `${path} has more than ${maxRows} backends: delete some`);
     }
-    let row = readRow(raw, isOwn);
-    if (!isProblem(row) && ids.has(row.id)) row = problemOf(raw, 'id', 'an id that no other row has');
-    if (!isProblem(row)) {
-      ids.add(row.id);
-      backends.push(row);
-    } else if (problemCount++ < MAX_NAMED_PROBLEMS) {
-      problems.push(row);
-    }
+    yield row;
   }
-  return { backends, problems, problemCount };
 }

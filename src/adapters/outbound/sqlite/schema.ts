@@ -1,7 +1,7 @@
 // Runs in: primary, thread, cli
 import type Database from 'better-sqlite3';
+import { COLUMN_NAMES, type ColumnName } from '../../../domain/backend-row.ts';
 import { EdgeError } from '../../../errors.ts';
-import { COLUMN_NAMES, type ColumnName } from './rows.ts';
 
 /** The table as edgeProxy creates it. Operators' own may have more columns, and lack OPTIONAL_COLUMNS. */
 export const CREATE_TABLE = `CREATE TABLE backends (id TEXT PRIMARY KEY, app TEXT, region TEXT, country TEXT, wg_ip TEXT, port INTEGER,

@@ -11,7 +11,7 @@ import {
   type LoadRequest,
 } from '../../../../src/adapters/outbound/sqlite/load-protocol.ts';
 import { loadTable } from '../../../../src/adapters/outbound/sqlite/load-table.ts';
-import { COLUMN_NAMES } from '../../../../src/adapters/outbound/sqlite/rows.ts';
+import { COLUMN_NAMES } from '../../../../src/domain/backend-row.ts';
 import { MAX_NAMED_PROBLEMS } from '../../../../src/domain/table-image.ts';
 import { backend, writeRoutingDb } from '../../../fixtures/routing-db.ts';
 import { idsOf, rowsOf } from './image-rows.ts';

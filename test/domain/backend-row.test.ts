@@ -3,10 +3,13 @@ import {
   COLUMN_NAMES,
   type ColumnName,
   isProblem,
+  judgeRows,
   type RawRow,
   readRow,
   showValue,
-} from '../../../../src/adapters/outbound/sqlite/rows.ts';
+} from '../../src/domain/backend-row.ts';
+import { MAX_NAMED_PROBLEMS } from '../../src/domain/table-image.ts';
+import { parseAddress } from '../../src/ip-address.ts';
 
 const GOOD: RawRow = {
   id: 'sa-node-1',
@@ -21,8 +24,8 @@ const GOOD: RawRow = {
   hard_limit: 100,
   deleted: 0,
 };
-const nobody = () => false;
-const read = (changes: Partial<RawRow>) => readRow({ ...GOOD, ...changes }, nobody);
+const judge = { parseAddress, isOwn: () => false };
+const read = (changes: Partial<RawRow>) => readRow({ ...GOOD, ...changes }, judge);
 
 t.test('a good row', async (t) => {
   t.same(read({}), {
@@ -116,7 +119,8 @@ t.test('a problem names the whole id, if that is good', async (t) => {
 });
 
 t.test('a backend that is edgeProxy itself is a problem', async (t) => {
-  const own = (host: string, port: number) => host === '10.50.1.1' && port === 8080;
+  const isOwn = (host: string, port: number) => host === '10.50.1.1' && port === 8080;
+  const own = { parseAddress, isOwn };
   t.match(readRow(GOOD, own), { column: 'wg_ip', value: '10.50.1.1', expected: /loop/ });
   t.match(readRow({ ...GOOD, wg_ip: '::ffff:10.50.1.1' }, own), { column: 'wg_ip' });
   t.match(readRow({ ...GOOD, port: 8081 }, own), { port: 8081 });
@@ -132,4 +136,16 @@ t.test('values are shown short and on one line', async (t) => {
     t.equal(showValue(long).length, 64);
     t.ok(showValue(long).endsWith('…'));
   }
+});
+
+t.test('of rows with one id the first serves, and what is skipped is counted, and named up to a number', async (t) => {
+  const twice = { ...GOOD, port: 8081 };
+  t.match(judgeRows([GOOD, twice], judge), {
+    backends: [{ id: 'sa-node-1', port: 8080 }],
+    problems: [{ id: 'sa-node-1', column: 'id' }],
+    problemCount: 1,
+  });
+  const bad = Array.from({ length: MAX_NAMED_PROBLEMS + 5 }, (_, i) => ({ ...GOOD, id: `bad-${i}`, port: 'abc' }));
+  const { backends, problems, problemCount } = judgeRows([...bad, GOOD], judge);
+  t.same([backends.length, problems.length, problemCount], [1, MAX_NAMED_PROBLEMS, MAX_NAMED_PROBLEMS + 5]);
 });

@@ -1,20 +1,27 @@
-// Runs in: thread (loads), cli (edits)
-import { isCountryCode } from '../../../domain/countries.ts';
-import type { Backend } from '../../../domain/entities.ts';
-import type { RowProblem } from '../../../domain/table-image.ts';
-import { isRegionCode, REGIONS, type RegionCode } from '../../../domain/value-objects.ts';
-import { parseAddress } from '../../../ip-address.ts';
+import { isCountryCode } from './countries.ts';
+import type { Backend, ClientAddress } from './entities.ts';
+import { MAX_NAMED_PROBLEMS, type RowProblem } from './table-image.ts';
+import { isRegionCode, REGIONS, type RegionCode } from './value-objects.ts';
 
-/** A row as SQLite hands it over: any column may hold any storage class, whatever its declared type. */
+/** A row as a database hands it over: any column may hold anything, whatever its declared type (SQLite keeps no promise of it). */
 export type RawRow = Readonly<Record<ColumnName, unknown>>;
 
 /** Tells whether a backend at this address would be edgeProxy itself. `host` is normalised. */
 export type IsOwnEndpoint = (host: string, port: number) => boolean;
 
+/** Reads an IP literal and normalises it; `null` for anything else. */
+export type ParseAddress = (text: string) => ClientAddress | null;
+
+/** What rows are judged by, beside the rules of the columns. */
+export interface RowJudge {
+  readonly parseAddress: ParseAddress;
+  readonly isOwn: IsOwnEndpoint;
+}
+
 /** What one column may hold. `parse` gives `undefined` for a value that may not stand there. */
 interface Column<T> {
   readonly expected: string;
-  readonly parse: (value: unknown) => T | undefined;
+  readonly parse: (value: unknown, parseAddress: ParseAddress) => T | undefined;
 }
 
 /** Longest id and app, in UTF-16 code units. */
@@ -28,7 +35,7 @@ const CONTROL = /\p{Cc}/u;
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 /**
- * The columns of `backends`, in the order of the schema. Plain checks and not a validation library: a load runs them
+ * The columns of `backends`, in the order of the schema, whatever database they stand in. Plain checks and not a validation library: a load runs them
  * over every row, and an operator's table may have a million.
  */
 export const COLUMNS = {
@@ -56,7 +63,7 @@ export type ColumnName = keyof typeof COLUMNS;
 export const COLUMN_NAMES = Object.keys(COLUMNS) as readonly ColumnName[];
 
 /** Validates one row. A bad one gives its first bad column, in the order of the schema. */
-export function readRow(row: RawRow, isOwn: IsOwnEndpoint): Backend | RowProblem {
+export function readRow(row: RawRow, { parseAddress, isOwn }: RowJudge): Backend | RowProblem {
   const id = COLUMNS.id.parse(row.id);
   if (id === undefined) return problemOf(row, 'id');
   const app = COLUMNS.app.parse(row.app);
@@ -65,7 +72,7 @@ export function readRow(row: RawRow, isOwn: IsOwnEndpoint): Backend | RowProblem
   if (region === undefined) return problemOf(row, 'region');
   const country = COLUMNS.country.parse(row.country);
   if (country === undefined) return problemOf(row, 'country');
-  const host = COLUMNS.wg_ip.parse(row.wg_ip);
+  const host = COLUMNS.wg_ip.parse(row.wg_ip, parseAddress);
   if (host === undefined) return problemOf(row, 'wg_ip');
   const port = COLUMNS.port.parse(row.port);
   if (port === undefined) return problemOf(row, 'port');
@@ -81,6 +88,33 @@ export function readRow(row: RawRow, isOwn: IsOwnEndpoint): Backend | RowProblem
   if (deleted === undefined) return problemOf(row, 'deleted');
   if (isOwn(host, port)) return problemOf(row, 'wg_ip', 'an address that is not one of our own listeners (loop)');
   return { id, app, region, country, host, port, healthy, weight, softLimit, hardLimit, deleted };
+}
+
+/** The rows of a table that are good, and those that are not. */
+export interface JudgedRows {
+  readonly backends: readonly Backend[];
+  /** The first MAX_NAMED_PROBLEMS of the rows that were skipped. */
+  readonly problems: readonly RowProblem[];
+  readonly problemCount: number;
+}
+
+/** Validates every row. No key of a database keeps ids apart for us: an operator's own table may have none. */
+export function judgeRows(rows: Iterable<RawRow>, judge: RowJudge): JudgedRows {
+  const backends: Backend[] = [];
+  const problems: RowProblem[] = [];
+  let problemCount = 0;
+  const ids = new Set<string>();
+  for (const raw of rows) {
+    let row = readRow(raw, judge);
+    if (!isProblem(row) && ids.has(row.id)) row = problemOf(raw, 'id', 'an id that no other row has');
+    if (!isProblem(row)) {
+      ids.add(row.id);
+      backends.push(row);
+    } else if (problemCount++ < MAX_NAMED_PROBLEMS) {
+      problems.push(row);
+    }
+  }
+  return { backends, problems, problemCount };
 }
 
 export function isProblem(row: Backend | RowProblem): row is RowProblem {
@@ -131,7 +165,7 @@ function country(value: unknown): string | null | undefined {
 }
 
 /** A zone (`%eth0`) is refused: a link-local backend cannot be dialled without it, and the table does not keep it. */
-function unicastAddress(value: unknown): string | undefined {
+function unicastAddress(value: unknown, parseAddress: ParseAddress): string | undefined {
   if (typeof value !== 'string' || value.length > MAX_SHOWN || value.includes('%')) return undefined;
   const address = parseAddress(value);
   if (address === null) return undefined;
@@ -141,17 +175,17 @@ function unicastAddress(value: unknown): string | undefined {
   return multicast || text === '0.0.0.0' || text === '255.255.255.255' || text === '::' ? undefined : text;
 }
 
-function integer(min: number, max: number): Column<number> {
+function integer(min: number, max: number) {
   return {
     expected: `an integer from ${min} to ${max}`,
-    parse: (value) =>
+    parse: (value: unknown): number | undefined =>
       typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max ? value : undefined,
   };
 }
 
-function optionalInteger(max: number): Column<number> {
+function optionalInteger(max: number) {
   const { expected, parse } = integer(0, max);
-  return { expected: `${expected}, or NULL`, parse: (value) => (value === null ? 0 : parse(value)) };
+  return { expected: `${expected}, or NULL`, parse: (value: unknown) => (value === null ? 0 : parse(value)) };
 }
 
 function flag(value: unknown): boolean | undefined {
