@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Listener } from './domain/entities.ts';
+import { MAX_WORKERS } from './domain/worker-count.ts';
 import { formatEndpoint, parseAddress } from './ip-address.ts';
 
 export interface Variable<T> {
@@ -48,7 +49,7 @@ export function parsePath(text: string): string | undefined {
 }
 
 export function parseWorkers(text: string): number | undefined {
-  return text === 'auto' ? availableParallelism() : parseInteger(text, 1, 256);
+  return text === 'auto' ? availableParallelism() : parseInteger(text, 1, MAX_WORKERS);
 }
 
 const SWITCH: ReadonlyMap<string, boolean> = new Map([

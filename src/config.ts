@@ -16,6 +16,7 @@ import {
 } from './config-parsers.ts';
 import type { Listener } from './domain/entities.ts';
 import { isRegionCode, REGIONS, type RegionCode } from './domain/value-objects.ts';
+import { MAX_WORKERS } from './domain/worker-count.ts';
 import { EdgeError } from './errors.ts';
 
 export { type AdminAddress, parseEndpoint, type Variable } from './config-parsers.ts';
@@ -82,7 +83,7 @@ export const VARIABLES = {
   ),
   EDGEPROXY_WORKERS: variable(
     'auto',
-    '`auto` (one a core) or a whole number from 1 to 256',
+    `\`auto\` (one a core) or a whole number from 1 to ${MAX_WORKERS}`,
     'number of workers',
     parseWorkers,
   ),

@@ -58,6 +58,7 @@ import {
   unknownVariables,
 } from './config.ts';
 import { ConnectionLedger } from './domain/connection-ledger.ts';
+import { nearestWorkerCount } from './domain/worker-count.ts';
 import { EdgeError, messageOf } from './errors.ts';
 
 /** Runs the proxy until a signal ends the process. */
@@ -207,7 +208,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
       roll: () => rollAndTell(supervisor, log),
       reload: () => Promise.all([reload.lookNow(), watchGeoip.look()]),
       scaleBy: (change) => {
-        if (!stop.isStopping) supervisor.scale(Math.max(1, Math.min(256, supervisor.desired + change)));
+        if (!stop.isStopping) supervisor.scale(nearestWorkerCount(supervisor.desired + change));
       },
       stop: (signal) => stop.drain(signal),
       stopAtOnce: (signal) => stop.atOnce(signal),

@@ -10,11 +10,11 @@ import { ChannelPicker } from '../src/adapters/outbound/channel-picker.ts';
 import { CHANNEL_FD } from '../src/adapters/outbound/cluster-launcher.ts';
 import { connectionBudget, descriptorLimit } from '../src/adapters/outbound/descriptor-limit.ts';
 import { primaryLog } from '../src/adapters/outbound/primary-log.ts';
-import type { TcpHandle } from '../src/application/ports/listening-socket.ts';
 import { ServeConnections } from '../src/application/serve-connections.ts';
 import { INCARNATION_VARIABLE, PRIMARY_VARIABLE, readConfig } from '../src/config.ts';
 import { messageOf } from '../src/errors.ts';
 import { isPrimaryLifecycle, type WorkerLifecycle } from '../src/ipc/lifecycle.ts';
+import type { ListeningHandle } from '../src/ipc/listening-socket.ts';
 
 // First of all: a worker without its primary serves nobody, and must not be left behind. Where the addon is, the kernel
 // sees to it, which needs no turn of ours; elsewhere the channel's end does.
@@ -76,12 +76,12 @@ process.on('message', (message: unknown, handle: unknown) => {
   }
   // Asked for before the drain began.
   if (draining) {
-    (handle as TcpHandle).close();
+    (handle as ListeningHandle).close();
     return;
   }
   // They come one by one, each when the one before was received: a thousand take a while.
   reopening?.refresh();
-  listening.push(serve.dataPlane.listen(handle as never, message.listener));
+  listening.push(serve.dataPlane.listen(handle as ListeningHandle, message.listener));
   if (!message.last) return;
   Promise.all(listening).then(accepting, notAccepting);
   listening = [];

@@ -1,5 +1,6 @@
 // Runs in: primary
 import type { FailedDial } from '../domain/blame.ts';
+import type { SlotEnd } from '../domain/close-reasons.ts';
 import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
 import type { ClientAddress, Listener, PickReason, RefusalReason } from '../domain/entities.ts';
 import type { NumberMap } from '../domain/number-map.ts';
@@ -249,11 +250,7 @@ export class ProxyService {
     });
   }
 
-  #recordClosed(
-    lease: ConnectionLease,
-    close: ClosedReport['reason'] | 'worker_died',
-    report: Omit<ClosedReport, 'reason'>,
-  ): void {
+  #recordClosed(lease: ConnectionLease, close: SlotEnd, report: Omit<ClosedReport, 'reason'>): void {
     this.#options.metrics.closed(close, report.bytesToBackend, report.bytesToClient);
     this.#options.accessLog.write({
       client: lease.client,

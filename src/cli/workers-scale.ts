@@ -1,6 +1,6 @@
 // Runs in: cli
 import type { Command } from 'commander';
-import { MAX_WORKERS } from '../adapters/inbound/admin-http/routes.ts';
+import { MAX_WORKERS } from '../domain/worker-count.ts';
 import { isObject } from './admin-client.ts';
 import { ADMIN_NOTE, type AdminOptions, addAdminOptions, adminClient } from './admin-options.ts';
 import { wholeNumberIn } from './arguments.ts';

@@ -124,14 +124,3 @@ export type PrimaryMessage =
   | RefusedMessage
   | CapMessage
   | SyncMessage;
-
-/** Why a connection closed, as numbers on the wire. Order is part of the protocol. */
-export const CLOSE_REASONS = [
-  'finished',
-  'client_reset',
-  'backend_reset',
-  'idle_timeout',
-  'half_close_timeout',
-  'drained',
-  'rejected',
-] as const;

@@ -1,5 +1,6 @@
+import { CLOSE_REASONS } from '../domain/close-reasons.ts';
 import { PICK_REASONS, REFUSAL_REASONS } from '../domain/entities.ts';
-import { CLOSE_REASONS, FromPrimary, FromWorker, type PrimaryMessage, type WorkerMessage } from './messages.ts';
+import { FromPrimary, FromWorker, type PrimaryMessage, type WorkerMessage } from './messages.ts';
 
 /** Whether a decoded value is of its form; what is not is dropped and counted, and never changes the books. */
 type Check = (value: unknown) => boolean;

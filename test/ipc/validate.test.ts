@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { CLOSE_REASONS } from '../../src/domain/close-reasons.ts';
 import { PICK_REASONS, REFUSAL_REASONS } from '../../src/domain/entities.ts';
 import { isLifecycleMessage, isPrimaryLifecycle } from '../../src/ipc/lifecycle.ts';
-import { CLOSE_REASONS, FromPrimary, FromWorker } from '../../src/ipc/messages.ts';
+import { FromPrimary, FromWorker } from '../../src/ipc/messages.ts';
 import { isPrimaryMessage, isWorkerMessage } from '../../src/ipc/validate.ts';
 
 const NAME = 'x'.repeat(255);

@@ -5,12 +5,12 @@ import type { PickAnswer } from '../../application/ports/backend-picker.ts';
 import type { Boundary } from '../../application/ports/boundary.ts';
 import type { ProxyService } from '../../application/proxy-service.ts';
 import type { FailedDial } from '../../domain/blame.ts';
+import { CLOSE_REASONS } from '../../domain/close-reasons.ts';
 import { messageOf } from '../../errors.ts';
 import { parseAddress } from '../../ip-address.ts';
 import { Channel } from '../../ipc/channel.ts';
 import { type Beat, Heartbeat } from '../../ipc/heartbeat.ts';
 import {
-  CLOSE_REASONS,
   type ClosedMessage,
   type ConnectFailedMessage,
   type DialTuple,

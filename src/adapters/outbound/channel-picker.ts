@@ -8,12 +8,12 @@ import type {
   UnservedReport,
 } from '../../application/ports/backend-picker.ts';
 import type { FailedDial } from '../../domain/blame.ts';
+import { CLOSE_REASONS } from '../../domain/close-reasons.ts';
 import type { RefusalReason } from '../../domain/entities.ts';
 import { NumberMap } from '../../domain/number-map.ts';
 import { Channel } from '../../ipc/channel.ts';
 import { type Beat, Heartbeat } from '../../ipc/heartbeat.ts';
 import {
-  CLOSE_REASONS,
   type DialTuple,
   FromPrimary,
   FromWorker,

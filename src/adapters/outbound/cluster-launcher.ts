@@ -2,7 +2,6 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Duplex } from 'node:stream';
 import type { Boundary } from '../../application/ports/boundary.ts';
-import type { ListeningSocket } from '../../application/ports/listening-socket.ts';
 import type { Log } from '../../application/ports/log.ts';
 import type {
   WorkerEvents,
@@ -12,6 +11,7 @@ import type {
 } from '../../application/ports/worker-launcher.ts';
 import { codeOf, messageOf } from '../../errors.ts';
 import { isLifecycleMessage, type PrimaryLifecycle } from '../../ipc/lifecycle.ts';
+import type { ListeningSocket } from '../../ipc/listening-socket.ts';
 
 /** The primary's end of a worker's private channel, as far as a process's life goes. */
 export interface Session {

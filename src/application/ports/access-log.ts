@@ -1,6 +1,6 @@
 import type { FailedDial } from '../../domain/blame.ts';
+import type { SlotEnd } from '../../domain/close-reasons.ts';
 import type { PickReason, RefusalReason } from '../../domain/entities.ts';
-import type { CloseReason } from './data-plane.ts';
 
 /** One client connection, told when it is over. */
 export interface AccessRecord {
@@ -12,7 +12,7 @@ export interface AccessRecord {
   readonly backend: string | null;
   /** Why this backend, or why none. */
   readonly why: PickReason | RefusalReason;
-  readonly close: CloseReason | 'worker_died' | 'refused';
+  readonly close: SlotEnd | 'refused';
   /** Dials, the last one included. */
   readonly attempts: number;
   /** Waiting for the answers of picks, in ms. */

@@ -19,6 +19,10 @@
  * Urgent data is no more than a byte: `epoll` passes it on in its place, `stream` loses it, as Node does.
  */
 
+import type { CloseReason } from '../../domain/close-reasons.ts';
+
+export type { CloseReason };
+
 /** A connection on this port. An integer from 1 up, unique among the open ones of its engine. */
 export type Conn = number;
 
@@ -30,22 +34,6 @@ export interface Endpoint {
 
 /** How a client that gets no backend is turned away: an orderly end (FIN), or a reset (RST). */
 export type RejectHow = 'close' | 'reset';
-
-export type CloseReason =
-  /** both sides sent their end */
-  | 'finished'
-  /** the client reset the connection, or vanished; what it had finished before was delivered */
-  | 'client_reset'
-  /** the backend reset the connection, or vanished; what it had finished before was delivered */
-  | 'backend_reset'
-  /** no byte either way for the idle time */
-  | 'idle_timeout'
-  /** one side was done and the other stayed silent for the half-close time */
-  | 'half_close_timeout'
-  /** `close(conn)` was called: the drain deadline, or a stop */
-  | 'drained'
-  /** `reject(conn)` was called */
-  | 'rejected';
 
 export type DataPlaneEvent =
   /**

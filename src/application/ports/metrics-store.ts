@@ -1,5 +1,5 @@
+import type { SlotEnd } from '../../domain/close-reasons.ts';
 import type { PickReason, RefusalReason } from '../../domain/entities.ts';
-import type { CloseReason } from './data-plane.ts';
 
 /** What happened, for whoever counts it. Called in the primary only; cheap, and never throws. */
 export interface MetricsStore {
@@ -12,7 +12,7 @@ export interface MetricsStore {
   /** A dial failed. `ours`: for a lack of this host's. */
   connectFailed(backendId: string, code: string, ours: boolean): void;
   /** A connection that had a backend ended. Bytes as relayed to the named side. */
-  closed(reason: CloseReason | 'worker_died', bytesToBackend: number, bytesToClient: number): void;
+  closed(reason: SlotEnd, bytesToBackend: number, bytesToClient: number): void;
   /** A client was turned away without a backend. */
   refused(reason: RefusalReason): void;
 }

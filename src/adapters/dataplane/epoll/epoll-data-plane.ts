@@ -9,13 +9,9 @@ import {
   type RejectHow,
 } from '../../../application/ports/data-plane.ts';
 import { codeOf, EdgeError, messageOf } from '../../../errors.ts';
+import { descriptorOf, type ListeningHandle } from '../../../ipc/listening-socket.ts';
 import { EventRecords } from './event-records.ts';
 import type { Addon, NativeEngine } from './load-addon.ts';
-
-/** A bound listening socket: what `process.on('message')` delivers, and `net._createServerHandle` makes. */
-export interface ListeningHandle {
-  close(callback?: () => void): void;
-}
 
 /**
  * The data plane in C, for Linux: an epoll instance nested in this thread's loop. It holds at most 2^20 connections,
@@ -92,11 +88,4 @@ export class EpollDataPlane implements DataPlane<ListeningHandle> {
   settle(): void {
     this.#native.settle();
   }
-}
-
-/** Node's TCP handle has a getter for it on Linux, which is not documented. */
-function descriptorOf(handle: ListeningHandle): number {
-  const { fd } = handle as { fd?: unknown };
-  if (typeof fd === 'number' && fd >= 0) return fd;
-  throw new EdgeError('EDGE_ERR_PLATFORM', `Node.js ${process.version} does not tell the descriptor of a handle`);
 }

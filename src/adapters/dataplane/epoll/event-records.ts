@@ -1,6 +1,7 @@
 // Runs in: worker
 import { getSystemErrorName } from 'node:util';
-import type { CloseReason, DataPlaneEvent } from '../../../application/ports/data-plane.ts';
+import type { DataPlaneEvent } from '../../../application/ports/data-plane.ts';
+import { CLOSE_REASONS } from '../../../domain/close-reasons.ts';
 
 /** Bytes of one record: `struct record` of native/batch.h. */
 const RECORD_BYTES = 64;
@@ -14,17 +15,6 @@ const CLOSED = 4;
 const ACCEPTED_WITH_PREREAD = 6;
 const HEAD = 7;
 const SETTLED = 8;
-
-/** `enum close_reason` of native/batch.h, by its numbers. */
-const REASONS: readonly CloseReason[] = [
-  'finished',
-  'client_reset',
-  'backend_reset',
-  'idle_timeout',
-  'half_close_timeout',
-  'drained',
-  'rejected',
-];
 
 /** Fetches the bytes that a record tells of; see `NativeEngine.preread`. */
 export type FetchPreread = (conn: number, isAnswer: boolean) => Uint8Array | undefined;
@@ -76,7 +66,7 @@ export class EventRecords {
         return {
           type: 'closed',
           conn,
-          reason: REASONS[code]!,
+          reason: CLOSE_REASONS[code]!,
           bytesToBackend: numbers[number + 1]!,
           bytesToClient: numbers[number + 2]!,
           durationMs: numbers[number]!,

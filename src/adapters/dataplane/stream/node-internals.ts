@@ -7,12 +7,7 @@ import net from 'node:net';
  * buffer, and a reset of a side that is not being read shows up later.
  */
 
-/** A bound listening socket: what `process.on('message')` delivers, and `net._createServerHandle` makes. */
-export interface ListeningHandle {
-  close(callback?: () => void): void;
-}
-
-/** Node's TCP handle, as far as it is used here. */
+/** Node's handle of an accepted connection, as far as it is used here. */
 export interface TcpHandle {
   getpeername(out: { address?: string }): number;
   setNoDelay(on: boolean): number;

@@ -11,16 +11,15 @@ import {
 } from '../../../application/ports/data-plane.ts';
 import { NumberMap } from '../../../domain/number-map.ts';
 import { EdgeError, messageOf } from '../../../errors.ts';
+import type { ListeningHandle } from '../../../ipc/listening-socket.ts';
 import { AcceptGate } from './accept-gate.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
 import { EventBatch } from './event-batch.ts';
-import { adoptConnections, type ListeningHandle, presetAccepted, type TcpHandle } from './node-internals.ts';
+import { adoptConnections, presetAccepted, type TcpHandle } from './node-internals.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import { type ClientSource, KEEPALIVE_SECONDS, Side } from './side.ts';
 import { SHARE_OF_TURN_MS, TurnShare } from './turn-share.ts';
 import { type LookAtWire, lookPeriod } from './wire-watch.ts';
-
-export type { ListeningHandle };
 
 /** Clients that the kernel queues for a listening socket; it takes the smaller of this and `net.core.somaxconn`. */
 const BACKLOG = 4096;

@@ -10,6 +10,7 @@ import { BACKEND_STATES } from '../../../application/view-backends.ts';
 import type { Status } from '../../../application/view-status.ts';
 import type { ClientAddress, Listener } from '../../../domain/entities.ts';
 import { REGIONS } from '../../../domain/value-objects.ts';
+import { MAX_WORKERS } from '../../../domain/worker-count.ts';
 import { EdgeError } from '../../../errors.ts';
 import { parseAddress } from '../../../ip-address.ts';
 import type { LargeAnswers } from './large-answers.ts';
@@ -44,7 +45,6 @@ export const MAX_ROWS = 10_000;
 /** Backends that `status` shows one by one unless asked for more: one screen. */
 const DEFAULT_BUSIEST = 20;
 const MAX_BUSIEST = 100;
-export const MAX_WORKERS = 256;
 /** Requests in the making, those included whose client hung up meanwhile: the bound on connections is none on them. */
 const MAX_UNDER_WAY = 512;
 

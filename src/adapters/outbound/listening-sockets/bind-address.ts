@@ -1,17 +1,23 @@
 // Runs in: primary, cli
 import net from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import type { TcpHandle } from '../../../application/ports/listening-socket.ts';
 import type { ListenAddress } from '../../../domain/listen-addresses.ts';
 import { EdgeError } from '../../../errors.ts';
+import type { ListeningHandle } from '../../../ipc/listening-socket.ts';
 
-type CreateServerHandle = (host: string, port: number, family: 4 | 6, fd: number, flags: number) => TcpHandle | number;
+type CreateServerHandle = (
+  host: string,
+  port: number,
+  family: 4 | 6,
+  fd: number,
+  flags: number,
+) => ListeningHandle | number;
 
 /** libuv's flag for IPV6_V6ONLY. */
 const UV_TCP_IPV6ONLY = 1;
 
 export interface BoundSocket {
-  readonly handle: TcpHandle;
+  readonly handle: ListeningHandle;
   /** The actual one. */
   readonly port: number;
 }

@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { getSystemErrorName } from 'node:util';
-import type { ListeningSocket } from '../../../application/ports/listening-socket.ts';
 import { EdgeError } from '../../../errors.ts';
+import { descriptorOf, type ListeningSocket } from '../../../ipc/listening-socket.ts';
 import { type Addresses, bindAddresses, type Conflict, conflictError, unavailable } from './find-conflicts.ts';
 
 const LISTENER_PROCESS = fileURLToPath(new URL('../../../../workers/listen.ts', import.meta.url));
@@ -60,10 +60,4 @@ function listenElsewhere(descriptors: readonly number[]): readonly number[] {
   if (child.status === 0) return JSON.parse(child.stdout) as number[];
   const why = child.error?.message ?? (child.stderr.trim() || `it ended by ${child.signal ?? child.status}`);
   throw new EdgeError('EDGE_ERR_LISTEN', `cannot start the process that makes sockets listen: ${why}`);
-}
-
-/** Node's TCP handle has a getter for it outside Windows, which is not documented. */
-function descriptorOf(handle: { readonly fd?: number }): number {
-  if (handle.fd !== undefined && handle.fd >= 0) return handle.fd;
-  throw new EdgeError('EDGE_ERR_PLATFORM', `Node.js ${process.version} does not tell the descriptor of a handle`);
 }

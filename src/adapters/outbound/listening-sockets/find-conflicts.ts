@@ -1,11 +1,11 @@
 // Runs in: primary, cli
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { ListeningSocket } from '../../../application/ports/listening-socket.ts';
 import type { Listener } from '../../../domain/entities.ts';
 import { isIPv6Only, type ListenAddress, overlap } from '../../../domain/listen-addresses.ts';
 import { EdgeError } from '../../../errors.ts';
 import { formatEndpoint } from '../../../ip-address.ts';
+import type { ListeningSocket } from '../../../ipc/listening-socket.ts';
 import { type Holder, holderOf, unixHolderOf } from './address-holder.ts';
 import { bindAddress } from './bind-address.ts';
 import { whyNotWritable } from './why-not-writable.ts';

@@ -1,8 +1,8 @@
 // Runs in: primary
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import type { CloseReason } from '../../../application/ports/data-plane.ts';
 import type { MetricsStore } from '../../../application/ports/metrics-store.ts';
 import { OUR_CODES } from '../../../domain/blame.ts';
+import { CLOSE_REASONS, type SlotEnd } from '../../../domain/close-reasons.ts';
 import { PICK_REASONS, type PickReason, REFUSAL_REASONS, type RefusalReason } from '../../../domain/entities.ts';
 import { BackendSeries, type LabelledTable } from './backend-series.ts';
 import { CONTENT_TYPE, heading, type Labels, sample } from './exposition.ts';
@@ -47,15 +47,7 @@ const COUNTERS = {
 export type CounterName = keyof typeof COUNTERS;
 
 /** How a connection that had a backend can end. */
-const CLOSE_REASONS: Readonly<Record<Exclude<CloseReason, 'rejected'> | 'worker_died', 0>> = {
-  finished: 0,
-  client_reset: 0,
-  backend_reset: 0,
-  idle_timeout: 0,
-  half_close_timeout: 0,
-  drained: 0,
-  worker_died: 0,
-};
+const ENDS: readonly SlotEnd[] = [...CLOSE_REASONS.filter((reason) => reason !== 'rejected'), 'worker_died'];
 
 const WORKER_STATES = ['starting', 'serving', 'draining'] as const;
 
@@ -87,7 +79,7 @@ export class PrometheusMetrics implements MetricsStore {
   readonly #picks = new Tally(PICK_REASONS);
   readonly #refusals = new Tally(REFUSAL_REASONS);
   readonly #lacks = new Tally(OUR_CODES);
-  readonly #closes = new Tally(Object.keys(CLOSE_REASONS));
+  readonly #closes = new Tally(ENDS);
   #accepted = 0;
   #bytesToBackends = 0;
   #bytesToClients = 0;
@@ -115,7 +107,7 @@ export class PrometheusMetrics implements MetricsStore {
     else if (OUR_CODES.includes(code)) this.#lacks.add(code);
   }
 
-  closed(reason: CloseReason | 'worker_died', bytesToBackend: number, bytesToClient: number): void {
+  closed(reason: SlotEnd, bytesToBackend: number, bytesToClient: number): void {
     this.#closes.add(reason);
     this.#bytesToBackends += bytesToBackend;
     this.#bytesToClients += bytesToClient;

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { EventRecords } from '../../../../src/adapters/dataplane/epoll/event-records.ts';
+import { CLOSE_REASONS } from '../../../../src/domain/close-reasons.ts';
 
 interface Fields {
   readonly type: number;
@@ -83,4 +85,17 @@ t.test('only as many as were written, and of the buffer that is given', async (t
   const larger = written({ type: 2, conn: 3, numbers: [3] });
   t.same(records.read(1, larger), [{ type: 'connected', conn: 3, rttMs: 3 }]);
   t.same(records.read(2, first).length, 2);
+});
+
+t.test("the native engine's close reasons are the domain's, by their numbers", async (t) => {
+  const header = new URL('../../../../src/adapters/dataplane/epoll/native/batch.h', import.meta.url);
+  const [, body = ''] = /enum close_reason \{([^}]*)\}/.exec(readFileSync(header, 'utf8')) ?? [];
+  const native = [...body.matchAll(/REASON_(\w+) = (\d+)/g)].map(([, name, number]) => [
+    name!.toLowerCase(),
+    Number(number),
+  ]);
+  t.same(
+    native,
+    CLOSE_REASONS.map((reason, number) => [reason, number]),
+  );
 });

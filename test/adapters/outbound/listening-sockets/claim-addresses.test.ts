@@ -8,10 +8,10 @@ import { createInterface } from 'node:readline';
 import t, { type Test } from 'tap';
 import { claimAddresses } from '../../../../src/adapters/outbound/listening-sockets/claim-addresses.ts';
 import type { AdminAddress } from '../../../../src/adapters/outbound/listening-sockets/find-conflicts.ts';
-import type { ListeningSocket } from '../../../../src/application/ports/listening-socket.ts';
 import type { Listener } from '../../../../src/domain/entities.ts';
 import { isIPv6Only, overlap } from '../../../../src/domain/listen-addresses.ts';
 import { formatEndpoint } from '../../../../src/ip-address.ts';
+import type { ListeningSocket } from '../../../../src/ipc/listening-socket.ts';
 import { bindSocket, freePort } from '../../../fixtures/bind-socket.ts';
 import { until } from '../../../fixtures/until.ts';
 
