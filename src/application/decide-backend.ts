@@ -1,17 +1,10 @@
 // Runs in: primary
 import { type FailedDial, isToBlame, refusalAfter } from '../domain/blame.ts';
+import type { ClientAddress } from '../domain/client-address.ts';
 import { clientKey, hashClientKey } from '../domain/client-key.ts';
 import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
 import { regionOf } from '../domain/countries.ts';
-import type {
-  Backend,
-  ClientAddress,
-  ClientKey,
-  GeoInfo,
-  Listener,
-  PickReason,
-  RefusalReason,
-} from '../domain/entities.ts';
+import type { Backend, ClientKey, GeoInfo, Listener, PickReason, RefusalReason } from '../domain/entities.ts';
 import { isFull, servesApp } from '../domain/services/load-balancer.ts';
 import type { RegionCode } from '../domain/value-objects.ts';
 import type { BindingRef, BindingRepository } from './ports/binding-repository.ts';

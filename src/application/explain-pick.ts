@@ -1,6 +1,8 @@
 // Runs in: primary
+
+import type { ClientAddress } from '../domain/client-address.ts';
 import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
-import type { ClientAddress, GeoInfo, Listener, PickReason, RefusalReason } from '../domain/entities.ts';
+import type { GeoInfo, Listener, PickReason, RefusalReason } from '../domain/entities.ts';
 import { LeastFew } from '../domain/least-few.ts';
 import type { RoutingTable } from '../domain/routing-table.ts';
 import {

@@ -1,5 +1,6 @@
 // Runs in: primary
-import type { ClientAddress } from '../domain/entities.ts';
+import type { ClientAddress } from '../domain/client-address.ts';
+
 import type { PickAnswer, PickRequest } from './ports/backend-picker.ts';
 import type { Boundary } from './ports/boundary.ts';
 import type { Clock } from './ports/clock.ts';

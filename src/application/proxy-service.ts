@@ -1,8 +1,9 @@
 // Runs in: primary
 import type { FailedDial } from '../domain/blame.ts';
+import type { ClientAddress } from '../domain/client-address.ts';
 import type { SlotEnd } from '../domain/close-reasons.ts';
 import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
-import type { ClientAddress, Listener, PickReason, RefusalReason } from '../domain/entities.ts';
+import type { Listener, PickReason, RefusalReason } from '../domain/entities.ts';
 import type { NumberMap } from '../domain/number-map.ts';
 import { Affinity, type Stake } from './affinity.ts';
 import { type DecideInput, type Decision, decideBackend, keepsBound, locate } from './decide-backend.ts';

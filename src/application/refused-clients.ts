@@ -1,6 +1,7 @@
 // Runs in: primary
 import type { FailedDial } from '../domain/blame.ts';
-import type { ClientAddress, Listener, RefusalReason } from '../domain/entities.ts';
+import type { ClientAddress } from '../domain/client-address.ts';
+import type { Listener, RefusalReason } from '../domain/entities.ts';
 import { NumberMap } from '../domain/number-map.ts';
 
 /** A client without a slot, until its worker tells that it has turned it away. */

@@ -1,5 +1,6 @@
+import type { ClientAddress } from './client-address.ts';
 import { isCountryCode } from './countries.ts';
-import type { Backend, ClientAddress } from './entities.ts';
+import type { Backend } from './entities.ts';
 import { MAX_NAMED_PROBLEMS, type RowProblem } from './table-image.ts';
 import { isRegionCode, REGIONS, type RegionCode } from './value-objects.ts';
 

@@ -1,4 +1,5 @@
-import type { ClientAddress, ClientKey } from './entities.ts';
+import type { ClientAddress } from './client-address.ts';
+import type { ClientKey } from './entities.ts';
 import { hashPair, hashText } from './hash.ts';
 
 /**
@@ -6,16 +7,11 @@ import { hashPair, hashText } from './hash.ts';
  * prefix, which their network was delegated, stands for them.
  */
 export function clientKey(app: string, address: ClientAddress): ClientKey {
-  const { bytes } = address;
-  const high = word(bytes, 0);
-  return bytes.length === 4 ? { app, family: 4, high, low: 0 } : { app, family: 6, high, low: word(bytes, 4) };
+  const { family, w0, w1 } = address;
+  return { app, family, high: w0, low: w1 };
 }
 
 /** A stable hash of the key, equal on every host. Unsigned 32 bits. */
 export function hashClientKey(key: ClientKey): number {
   return hashPair(hashPair(hashPair(hashText(key.app), key.family), key.high), key.low);
-}
-
-function word(bytes: ArrayLike<number>, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }

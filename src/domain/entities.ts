@@ -27,13 +27,6 @@ export interface GeoInfo {
   readonly region: RegionCode;
 }
 
-/** A client's address, normalised: IPv4-mapped IPv6 has become IPv4. */
-export interface ClientAddress {
-  readonly text: string;
-  /** 4 bytes for IPv4, 16 for IPv6, network order. */
-  readonly bytes: ArrayLike<number>;
-}
-
 /** What a client sticks by: the listener's app and its IPv4 address, or the /64 prefix of its IPv6 address. */
 export interface ClientKey {
   readonly app: string;

@@ -9,9 +9,10 @@ import { type ConnectionLease, ProxyService } from '../../src/application/proxy-
 import type { ReadinessSources } from '../../src/application/readiness.ts';
 import { RoutingState } from '../../src/application/routing-state.ts';
 import type { FailedDial } from '../../src/domain/blame.ts';
+import type { ClientAddress } from '../../src/domain/client-address.ts';
 import { clientKey } from '../../src/domain/client-key.ts';
 import { ConnectionLedger } from '../../src/domain/connection-ledger.ts';
-import type { Backend, ClientAddress, Listener } from '../../src/domain/entities.ts';
+import type { Backend, Listener } from '../../src/domain/entities.ts';
 import { buildTableImage } from '../../src/domain/table-image.ts';
 import type { RegionCode } from '../../src/domain/value-objects.ts';
 import { parseAddress } from '../../src/ip-address.ts';

@@ -5,8 +5,9 @@ import { SqliteBackendRepository } from '../../src/adapters/outbound/sqlite/sqli
 import { DialOutcomes } from '../../src/application/dial-outcomes.ts';
 import { ProxyService } from '../../src/application/proxy-service.ts';
 import { RoutingState } from '../../src/application/routing-state.ts';
+import { ClientAddress } from '../../src/domain/client-address.ts';
 import { ConnectionLedger } from '../../src/domain/connection-ledger.ts';
-import type { ClientAddress } from '../../src/domain/entities.ts';
+
 import { hashPair } from '../../src/domain/hash.ts';
 import { buildTableImage } from '../../src/domain/table-image.ts';
 import { REGIONS } from '../../src/domain/value-objects.ts';
@@ -35,10 +36,7 @@ function rows(count: number) {
   );
 }
 
-const address = (n: number): ClientAddress => {
-  const bytes = [10, (n >>> 16) & 255, (n >>> 8) & 255, n & 255];
-  return { text: bytes.join('.'), bytes };
-};
+const address = (n: number) => new ClientAddress(4, 10 * 2 ** 24 + (n % 2 ** 24));
 
 /** A primary without processes: the use case with its real adapters, GeoIP aside. */
 async function primary(backends: number) {
@@ -46,7 +44,7 @@ async function primary(backends: number) {
   const routing = new RoutingState(ledger);
   await routing.install(buildTableImage(rows(backends), [LISTENER]));
   const bindings = new MemoryBindings({ ttlMs: 600_000, maxBindings: 1_000_000 });
-  const geo = { country: (client: ClientAddress) => COUNTRIES[client.bytes[3]! % 7] ?? null };
+  const geo = { country: (client: ClientAddress) => COUNTRIES[(client.w0 & 255) % 7] ?? null };
   const service = new ProxyService({
     ledger,
     routing,

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import type { Backend, ClientAddress, Listener } from '../../src/domain/entities.ts';
+import { ClientAddress } from '../../src/domain/client-address.ts';
+import type { Backend, Listener } from '../../src/domain/entities.ts';
 import { openRoutingTable, type RoutingTable } from '../../src/domain/routing-table.ts';
 import { PickIndex } from '../../src/domain/services/pick-index.ts';
 import { buildTableImage } from '../../src/domain/table-image.ts';
@@ -62,6 +63,5 @@ export function toEnd<T>(work: Generator<void, T>): T {
 
 /** The IPv4 address of client number `n`, < 2 ** 24, in 10.0.0.0/8. */
 export function clientAddress(n: number): ClientAddress {
-  const bytes = [10, (n >> 16) & 255, (n >> 8) & 255, n & 255];
-  return { text: bytes.join('.'), bytes };
+  return new ClientAddress(4, 10 * 2 ** 24 + n);
 }

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { ClientAddress } from '../../src/domain/client-address.ts';
 import { clientKey, hashClientKey } from '../../src/domain/client-key.ts';
 import { hashPair, hashText, mix32 } from '../../src/domain/hash.ts';
 
@@ -10,7 +11,7 @@ t.test('the hashes are what they always were', async (t) => {
   t.equal(hashPair(2, 1), 232174035, 'not symmetric');
   t.equal(hashPair(0xffffffff, 0), 387900469);
   const ipv6 = [0x20, 1, 0xd, 0xb8, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1];
-  const hashOf = (app: string, bytes: number[]) => hashClientKey(clientKey(app, { text: '', bytes }));
+  const hashOf = (app: string, bytes: number[]) => hashClientKey(clientKey(app, ClientAddress.of(bytes)));
   t.equal(hashOf('', [127, 0, 0, 1]), 4025308792);
   t.equal(hashOf('game', [203, 0, 113, 7]), 595985509);
   t.equal(hashOf('', ipv6), 3974785578);

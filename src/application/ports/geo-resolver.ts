@@ -1,4 +1,5 @@
-import type { ClientAddress } from '../../domain/entities.ts';
+import type { ClientAddress } from '../../domain/client-address.ts';
+
 import type { CountryCode } from '../../domain/value-objects.ts';
 
 export interface GeoResolver {

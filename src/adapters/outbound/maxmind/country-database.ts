@@ -1,6 +1,7 @@
 // Runs in: primary
 import { type CountryResponse, Reader } from 'maxmind';
-import type { ClientAddress } from '../../../domain/entities.ts';
+import type { ClientAddress } from '../../../domain/client-address.ts';
+
 import type { CountryCode } from '../../../domain/value-objects.ts';
 import { messageOf } from '../../../errors.ts';
 import { countryOf } from './country-of.ts';

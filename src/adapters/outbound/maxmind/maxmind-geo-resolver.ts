@@ -1,6 +1,7 @@
 // Runs in: primary
 import type { GeoResolver } from '../../../application/ports/geo-resolver.ts';
-import type { ClientAddress } from '../../../domain/entities.ts';
+import type { ClientAddress } from '../../../domain/client-address.ts';
+
 import type { CountryCode } from '../../../domain/value-objects.ts';
 import { codeOf, EdgeError, messageOf } from '../../../errors.ts';
 import { CountryDatabase } from './country-database.ts';
