@@ -14,7 +14,7 @@ const NEXT = `
 Now for real, from this directory:
    npm start                                 the proxy on 0.0.0.0:8080, with routing.db here; Ctrl-C drains and stops
    npx edgeproxy backends add my-backend --region sa --country BR --host 10.0.0.5 --port 8080
-   npx edgeproxy explain 203.0.113.7
+   npx edgeproxy explain 200.160.0.8
                                              which backend a client gets, and why
    npx edgeproxy --help                      every other command
    npx pm2 start ecosystem.config.cjs        the proxy as a service
