@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { text as readAll } from 'node:stream/consumers';
+import { stripVTControlCharacters, styleText } from 'node:util';
 import type { Command } from 'commander';
 import t from 'tap';
 import { describeError, errorText } from '../../src/cli/error-text.ts';
@@ -5,7 +8,8 @@ import { TOPIC_NAMES, topicText } from '../../src/cli/help.ts';
 import { createProgram, runProgram } from '../../src/cli/program.ts';
 import { VARIABLES } from '../../src/config.ts';
 import { ERRORS } from '../../src/errors.ts';
-import { runCli } from './run-cli.ts';
+import { CLEAN_ENV } from '../fixtures/clean-env.ts';
+import { CLI, runCli } from './run-cli.ts';
 
 function walk(command: Command): Command[] {
   return [command, ...command.commands.flatMap(walk)];
@@ -81,9 +85,35 @@ t.test('every topic of the help can be read, and fits a screen', async (t) => {
   }
   t.match((await runCli(['help', 'routing'])).stdout, /score = tier \* 100/);
   t.match(await runCli(['help', 'backends', 'add']), { code: 0, stdout: /^Usage: edgeproxy backends add / });
-  await t.rejects(runProgram(['help', 'nothing']), { code: 'EDGE_ERR_USAGE', message: /topics: routing database/ });
+  await t.rejects(runProgram(['help', 'nothing']), {
+    code: 'EDGE_ERR_USAGE',
+    exitCode: 2,
+    message: /^there is neither a topic nor a command nothing\ntopics: routing bindings .*\ncommands: check backends /,
+  });
   const text = topicText('configuration', 80).join('\n');
-  for (const [name, { default: byDefault }] of Object.entries(VARIABLES)) t.match(text, `\n${name}=${byDefault}\n`);
+  for (const [name, { default: byDefault }] of Object.entries(VARIABLES)) t.match(text, `\n    ${name}=${byDefault}\n`);
+});
+
+t.test('headings of a topic stand out on a terminal, and are plain elsewhere', async (t) => {
+  const plain = await runCli(['help', 'bindings']);
+  t.match(plain.stdout, /^# Bindings\n\n.*\n## To see them\n/s);
+  t.notMatch(plain.stdout, '\u001b');
+  if (process.platform !== 'linux') return;
+  const onTerminal = async (env: Readonly<Record<string, string>>) => {
+    const line = `exec '${process.execPath}' '${CLI}' help bindings`;
+    const child = spawn('script', ['-qec', line, '/dev/null'], {
+      env: { ...CLEAN_ENV, SHELL: '/bin/sh', TERM: 'xterm', ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    return (await readAll(child.stdout)).replaceAll('\r\n', '\n');
+  };
+  const styled = await onTerminal({});
+  t.ok(
+    styled.startsWith(`${styleText('bold', 'Bindings', { validateStream: false })}\n\nA binding keeps`),
+    'the title is bold',
+  );
+  t.equal(stripVTControlCharacters(styled), plain.stdout.replaceAll(/^#+ /gm, ''), 'and nothing else differs');
+  t.equal(await onTerminal({ NO_COLOR: '1' }), plain.stdout);
 });
 
 t.test('help errors names every error with its exit code', async (t) => {
