@@ -11,6 +11,8 @@ import { MaxmindGeoResolver } from '../src/adapters/outbound/maxmind/maxmind-geo
 import { TOPIC_NAMES, topicText } from '../src/cli/help.ts';
 import { createProgram } from '../src/cli/program.ts';
 import { VARIABLES } from '../src/config.ts';
+import { CLOSE_REASONS } from '../src/domain/close-reasons.ts';
+import { PICK_REASONS, REFUSAL_REASONS } from '../src/domain/entities.ts';
 import { ERRORS } from '../src/errors.ts';
 import { parseAddress } from '../src/ip-address.ts';
 import { freePort } from './bench/processes.ts';
@@ -130,6 +132,35 @@ t.test('metrics and endpoints are those that a proxy has', async (t) => {
   }
   t.equal([...told.matchAll(/^- `(?:GET|POST) /gm)].length, endpoints.length, 'and no others');
 });
+
+t.test('reasons and messages are those that there are', async (t) => {
+  const ends = [...CLOSE_REASONS.filter((reason) => reason !== 'rejected'), 'worker_died'];
+  for (const [reasons, name, heading] of [
+    [PICK_REASONS, 'routing', 'Why a connection got its backend'],
+    [REFUSAL_REASONS, 'metrics', 'Reasons of refusals'],
+    [ends, 'metrics', 'Reasons of closes'],
+  ] as const) {
+    const told = sectionOf(topic(name), heading).match(/(?<=`)[a-z]+(?:_[a-z]+)*(?=`)/g) ?? [];
+    t.same(new Set(told), new Set<string>(reasons), heading);
+  }
+  const code = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .map((path) => readFileSync(join(ROOT, 'src', path), 'utf8'));
+  const all = [...code, readFileSync(join(ROOT, 'workers/proxy.ts'), 'utf8')].join('\n');
+  // One that ends in dots goes on in several ways.
+  const quoted = [...sectionOf(topic('logs'), 'Everything else').matchAll(/"([^"]+)"/g)].map(([, what]) =>
+    what!.replaceAll(/\s+/g, ' '),
+  );
+  t.ok(quoted.length > 15);
+  const isSaid = (message: string) =>
+    message.endsWith('...') ? all.includes(message.slice(0, -3)) : all.includes(`'${message}'`);
+  for (const message of quoted) t.ok(isSaid(message), message);
+});
+
+/** From below its heading to the next one. */
+function sectionOf(text: string, heading: string): string {
+  return text.split(/^## /m).find((section) => section.startsWith(`${heading}\n`))!;
+}
 
 const skip = ['python3', 'curl', 'bash'].some((program) => spawnSync(program, ['--version']).error !== undefined);
 
