@@ -22,9 +22,12 @@ const env = {
 // one. Without the pinned binary (musl, `npm install --omit=optional`) it is the Node that runs pm2.
 const pinned = join(__dirname, 'node_modules', '.bin', 'node');
 
-const drainText = { ...process.env, ...env }.EDGEPROXY_SHUTDOWN_TIMEOUT_SECS ?? '';
-/** The primary's own default is 30 too; it refuses to start with what is no number, so that needs no word here. */
-const drainSecs = /^\d+$/.test(drainText) ? Number(drainText) : 30;
+/** The defaults are the primary's own, too; it refuses to start with what is no number, so that needs no word here. */
+const secs = (name, byDefault) => {
+  const text = { ...process.env, ...env }[name] ?? '';
+  return /^\d+$/.test(text) ? Number(text) : byDefault;
+};
+const stopSecs = secs('EDGEPROXY_LAME_DUCK_SECS', 0) + secs('EDGEPROXY_SHUTDOWN_TIMEOUT_SECS', 30);
 /** Past the drain deadline the primary resets what is left, and gives workers that hang two seconds before it ends them. */
 const MARGIN_SECS = 10;
 
@@ -51,7 +54,7 @@ module.exports = {
       listen_timeout: 60_000,
 
       // In ms; pm2's default of 1.6 s would cut every connection that is open.
-      kill_timeout: (drainSecs + MARGIN_SECS) * 1000,
+      kill_timeout: (stopSecs + MARGIN_SECS) * 1000,
       // The stop is for the primary, which drains its workers one and all; pm2 would signal them behind its back.
       treekill: false,
 

@@ -45,6 +45,8 @@ export interface Config {
   readonly idleTimeoutMs: number;
   readonly halfCloseTimeoutMs: number;
   readonly unackedTimeoutMs: number;
+  /** For so long a stop serves on while readiness is gone; 0: not at all. */
+  readonly lameDuckMs: number;
   readonly shutdownTimeoutMs: number;
   readonly heartbeatTimeoutMs: number;
   readonly debug: boolean;
@@ -128,6 +130,12 @@ export const VARIABLES = {
     0,
     WEEK_SECS,
     'a peer that is sent to and answers nothing has vanished; 0 = off',
+  ),
+  EDGEPROXY_LAME_DUCK_SECS: seconds(
+    '0',
+    0,
+    3600,
+    'how long a stop serves on, not ready any more, before it closes its ports',
   ),
   EDGEPROXY_SHUTDOWN_TIMEOUT_SECS: seconds('30', 0, 86_400, 'how long a stop or a roll waits for open connections'),
   EDGEPROXY_HEARTBEAT_TIMEOUT_SECS: seconds(
@@ -242,6 +250,7 @@ function toConfig(values: Values): Config {
     idleTimeoutMs: values.EDGEPROXY_IDLE_TIMEOUT_SECS!,
     halfCloseTimeoutMs: values.EDGEPROXY_HALF_CLOSE_TIMEOUT_SECS!,
     unackedTimeoutMs: values.EDGEPROXY_UNACKED_TIMEOUT_SECS!,
+    lameDuckMs: values.EDGEPROXY_LAME_DUCK_SECS!,
     shutdownTimeoutMs: values.EDGEPROXY_SHUTDOWN_TIMEOUT_SECS!,
     heartbeatTimeoutMs: values.EDGEPROXY_HEARTBEAT_TIMEOUT_SECS!,
     debug: values.DEBUG!,

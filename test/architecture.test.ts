@@ -20,7 +20,10 @@ t.test('imports go inward only', async (t) => {
 t.test('use cases and adapters say in their first line where they run', async (t) => {
   const silent = files.filter(
     ({ path, text }) =>
-      (/^src\/adapters\//.test(path) || /^src\/application\/[^/]+$/.test(path) || /^workers\//.test(path)) &&
+      (/^src\/adapters\//.test(path) ||
+        /^src\/application\/[^/]+$/.test(path) ||
+        /^src\/modules\//.test(path) ||
+        /^workers\//.test(path)) &&
       !/^\/\/ Runs in: \S/.test(text),
   );
   t.same(
@@ -73,6 +76,8 @@ const FORBIDDEN: readonly (readonly [path: string, specifier: string])[] = [
   ['src/adapters/outbound/pino-log.ts', '../../config.ts'],
   ['src/adapters/inbound/signals.ts', '../outbound/pino-log.ts'],
   ['src/adapters/inbound/signals.ts', '../../main.ts'],
+  ['src/adapters/inbound/signals.ts', '../../modules/module.ts'],
+  ['src/application/serve.ts', '../modules/module.ts'],
   ['src/adapters/dataplane/stream/side.ts', '../epoll/side.ts'],
   ['src/adapters/dataplane/stream/side.ts', '../../../application/serve-connections.ts'],
   ['src/adapters/outbound/pino-log.ts', 'left-pad'],

@@ -44,6 +44,7 @@ t.test('unset means the default', async (t) => {
     idleTimeoutMs: 3_600_000,
     halfCloseTimeoutMs: 60_000,
     unackedTimeoutMs: 30_000,
+    lameDuckMs: 0,
     shutdownTimeoutMs: 30_000,
     heartbeatTimeoutMs: 5000,
     debug: false,
@@ -166,6 +167,7 @@ const TABLE: Readonly<
   EDGEPROXY_IDLE_TIMEOUT_SECS: seconds('idleTimeoutMs', 0, 604_800),
   EDGEPROXY_HALF_CLOSE_TIMEOUT_SECS: seconds('halfCloseTimeoutMs', 0, 604_800),
   EDGEPROXY_UNACKED_TIMEOUT_SECS: seconds('unackedTimeoutMs', 0, 604_800),
+  EDGEPROXY_LAME_DUCK_SECS: seconds('lameDuckMs', 0, 3600),
   EDGEPROXY_SHUTDOWN_TIMEOUT_SECS: seconds('shutdownTimeoutMs', 0, 86_400),
   EDGEPROXY_HEARTBEAT_TIMEOUT_SECS: seconds('heartbeatTimeoutMs', 1, 300),
   EDGEPROXY_LOG_TIME: {

@@ -7,7 +7,7 @@ export interface SourceFile {
 }
 
 /** Files that wire everything up: they may import whatever they like, and nobody imports them. */
-const ROOT = /^(?:src\/main\.ts|src\/start-primary\.ts|src\/cli\.ts|src\/cli\/.+|workers\/proxy\.ts)$/;
+const ROOT = /^(?:src\/main\.ts|src\/start-primary\.ts|src\/modules\/.+|src\/cli\.ts|src\/cli\/.+|workers\/proxy\.ts)$/;
 const TASK = /^workers\/.+/;
 /** One adapter: a folder below inbound, outbound or dataplane, or a single file there. */
 const ADAPTER = /^src\/adapters\/(inbound|outbound|dataplane)\/([^/]+)(?=\/|$)/;
@@ -94,7 +94,7 @@ function adapterOf(path: string): string | null {
 
 /** Whether both files are parts of one composition root. */
 function isWithin(path: string, target: string): boolean {
-  const parts = [/^src\/cli(?:\.ts|\/)/, /^src\/(?:main|start-primary)\.ts$/];
+  const parts = [/^src\/cli(?:\.ts|\/)/, /^src\/(?:(?:main|start-primary)\.ts$|modules\/)/];
   return parts.some((part) => part.test(path) && part.test(target));
 }
 

@@ -25,9 +25,9 @@ export interface StatusIdentity {
   >;
 }
 
-/** What is asked anew each time. */
+/** Asked anew each time. */
 export interface StatusSources {
-  readonly identity: StatusIdentity;
+  readonly identity: () => StatusIdentity;
   /** `127.0.0.1:8081`, `unix:/path`. */
   readonly admin: () => string;
   readonly uptimeMs: () => number;
@@ -85,7 +85,7 @@ export async function viewStatus(sources: StatusSources, busiest: number, turn: 
   const backends = await summarizeBackends(sources.routing, sources.ledger, busiest, turn);
   const { ready, reasons, routing, workers } = sources.readiness();
   return {
-    ...sources.identity,
+    ...sources.identity(),
     admin: sources.admin(),
     uptimeMs: sources.uptimeMs(),
     readiness: { ready, reasons },

@@ -1,6 +1,7 @@
 // Runs in: primary
 import { messageOf } from '../errors.ts';
 import { every, type Periodic } from '../every.ts';
+import type { Reasons } from './modules.ts';
 import type { Boundary } from './ports/boundary.ts';
 import type { Log } from './ports/log.ts';
 
@@ -26,9 +27,8 @@ export class WatchGeoip {
     this.#boundary = boundary;
   }
 
-  /** Why the file is not what serves, as of the last look; `''`: it is. */
-  get failure(): string {
-    return this.#told;
+  reasons(): Reasons {
+    return { missing: [], notes: this.#told === '' ? [] : [`the GeoIP database of before serves on: ${this.#told}`] };
   }
 
   /** Never rejects; a look that is under way already is shared. */

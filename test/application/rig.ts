@@ -1,13 +1,18 @@
 import { MemoryBindings } from '../../src/adapters/outbound/memory-bindings/memory-bindings.ts';
 import { DialOutcomes } from '../../src/application/dial-outcomes.ts';
+import { dialReasons } from '../../src/application/dial-reasons.ts';
 import { InternalErrors } from '../../src/application/internal-errors.ts';
-import { PickDesk } from '../../src/application/pick-desk.ts';
+import { gather } from '../../src/application/modules.ts';
+import { PickDesk, type SilentWorker } from '../../src/application/pick-desk.ts';
 import type { AccessRecord } from '../../src/application/ports/access-log.ts';
 import type { ClosedReport, PickAnswer, UnservedReport } from '../../src/application/ports/backend-picker.ts';
 import type { MetricsStore } from '../../src/application/ports/metrics-store.ts';
 import { type ConnectionLease, ProxyService } from '../../src/application/proxy-service.ts';
-import type { ReadinessSources } from '../../src/application/readiness.ts';
+import type { RoutingHealth } from '../../src/application/reload-routing.ts';
+import { routingReasons } from '../../src/application/routing-reasons.ts';
 import { RoutingState } from '../../src/application/routing-state.ts';
+import { workerReasons } from '../../src/application/worker-reasons.ts';
+import type { SupervisorHealth } from '../../src/application/worker-views.ts';
 import type { FailedDial } from '../../src/domain/blame.ts';
 import type { ClientAddress } from '../../src/domain/client-address.ts';
 import { clientKey } from '../../src/domain/client-key.ts';
@@ -113,10 +118,19 @@ export class Rig {
     return this.routing.install(buildTableImage(rows.map(backend), this.listeners));
   }
 
-  /** What readiness is judged by, when nothing else is wrong. */
-  readiness(given: Pick<ReadinessSources, 'health' | 'workers'> & Partial<ReadinessSources>): ReadinessSources {
-    const { routing, listeners, outcomes: dials, now } = this;
-    return { routing, listeners, dials, now, stopping: false, geoip: '', silent: [], lostLines: 0, ...given };
+  /** What the parts of a proxy over these books say of it. */
+  modules(
+    routing: RoutingHealth,
+    workers: SupervisorHealth,
+    { listeners = this.listeners, silent = [] as SilentWorker[], now = this.now } = {},
+  ) {
+    const reasons = () =>
+      gather([
+        routingReasons(this.routing, listeners, routing),
+        dialReasons(this.outcomes, this.routing, listeners, now),
+        workerReasons(workers, silent),
+      ]);
+    return { reasons };
   }
 
   pick(

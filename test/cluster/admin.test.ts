@@ -1,7 +1,8 @@
-import { realpathSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import type { Status } from '../../src/application/view-status.ts';
-import { startProxy } from '../fixtures/proxy.ts';
+import { ROOT, startProxy } from '../fixtures/proxy.ts';
 import { writeRoutingDb } from '../fixtures/routing-db.ts';
 import { startBackend } from '../fixtures/tcp-backend.ts';
 import { greet } from '../fixtures/tcp-client.ts';
@@ -35,4 +36,28 @@ t.test('a change is served as soon as a look that was asked for is answered, and
   t.ok(status.geoip.ageSeconds! > 0);
   t.ok(status.routing.servesForMs! <= status.uptimeMs);
   client?.socket.destroy();
+});
+
+t.test('every metric is there once, and the help has a word for it', async (t) => {
+  const proxy = await startProxy(t, { env: { EDGEPROXY_WORKERS: '1' } });
+  const text = await (await fetch(`${proxy.admin}/metrics`)).text();
+  const names = [...text.matchAll(/^# TYPE (edgeproxy_\w+) /gm)].map(([, name]) => name!);
+  t.equal(new Set(names).size, names.length);
+  const help = readFileSync(join(ROOT, 'src/help/metrics.md'), 'utf8');
+  const words = [...help.matchAll(/`(\w+)`/g)].map(([, word]) => word!);
+  t.same(
+    names.filter(
+      (name) =>
+        !name.startsWith('edgeproxy_primary_') && !words.some((word) => /^_|^edge/.test(word) && name.endsWith(word)),
+    ),
+    [],
+  );
+  for (const name of [
+    'bindings',
+    'geoip_age_seconds',
+    'internal_errors_total',
+    'routing_version',
+    'worker_deaths_total',
+  ])
+    t.ok(names.includes(`edgeproxy_${name}`), name);
 });

@@ -6,6 +6,8 @@ import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import { SKIPPED } from '../fixtures/engines.ts';
 import { isAlive, type RunningProxy, startProxy } from '../fixtures/proxy.ts';
+import { startBackend } from '../fixtures/tcp-backend.ts';
+import { greet } from '../fixtures/tcp-client.ts';
 import { until } from '../fixtures/until.ts';
 
 // A stop with nothing open waits for nothing: each of these is something that it might wait for, to its drain deadline or
@@ -69,4 +71,26 @@ t.test('an admin request under way, and a roll', async (t) => {
   await stops(t, proxy);
   await rolling;
   socket.destroy();
+});
+
+t.test('a lame duck serves on while readiness is gone, and then stops; a second signal ends it at once', async (t) => {
+  const backend = await startBackend(t, 'one');
+  const rows = [{ id: 'one', port: backend.port }];
+  const duck = await startProxy(t, { rows, env: { ...env, EDGEPROXY_LAME_DUCK_SECS: '600' } });
+  duck.signal('SIGTERM');
+  await duck.logged('stopping: lame duck');
+  const response = await fetch(`${duck.admin}/readyz`);
+  t.equal(response.status, 503);
+  t.match(await response.json(), { ready: false, reasons: ['the proxy is stopping'] });
+  const client = await greet(duck.port);
+  t.equal(client?.backend, 'one');
+  duck.signal('SIGTERM');
+  t.same(await duck.exited, { code: 1, signal: null });
+  client?.socket.destroy();
+  const brief = await startProxy(t, { rows, env: { ...env, EDGEPROXY_LAME_DUCK_SECS: '1' } });
+  await stops(t, brief);
+  t.same(
+    brief.log.map(({ msg }) => msg).filter((msg) => msg?.startsWith('stop')),
+    ['stopping: lame duck', 'stopping: draining connections', 'stopped'],
+  );
 });

@@ -37,7 +37,8 @@ export interface ClusterLauncherOptions {
   readonly code: WorkerFiles;
   /** Environment beyond our own, for the worker of `incarnation`. */
   readonly env: (incarnation: number) => Record<string, string>;
-  readonly sockets: readonly ListeningSocket[];
+  /** Asked anew for each worker. */
+  readonly sockets: () => readonly ListeningSocket[];
   readonly openSession: (incarnation: number, socket: Duplex, events: SessionEvents) => Session;
   /** Where workers' records go: one process writes the log, so that no line is torn. */
   readonly log: Log;
@@ -141,8 +142,9 @@ export class ClusterLauncher implements WorkerLauncher {
   }
 
   #sendSockets(worker: Worker): void {
-    this.#options.sockets.forEach(({ handle }, listener) => {
-      const last = listener === this.#options.sockets.length - 1;
+    const sockets = this.#options.sockets();
+    sockets.forEach(({ handle }, listener) => {
+      const last = listener === sockets.length - 1;
       send(worker, { edgeproxy: 'listen', listener, last }, handle);
     });
   }

@@ -1,5 +1,4 @@
 // Runs in: primary
-import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ExplainQuery, Explanation } from '../../../application/explain-pick.ts';
 import type { Turn } from '../../../application/in-slices.ts';
 import type { BackendPage, BackendsQuery } from '../../../application/page-backends.ts';
@@ -14,153 +13,125 @@ import { REGIONS } from '../../../domain/value-objects.ts';
 import { MAX_WORKERS } from '../../../domain/worker-count.ts';
 import { EdgeError } from '../../../errors.ts';
 import { parseAddress } from '../../../ip-address.ts';
-import type { LargeAnswers } from './large-answers.ts';
-import { digits, integer, oneOf, type Readers, readMembers, text, type Values } from './members.ts';
+import { digits, integer, oneOf, text } from './members.ts';
+import { get, post, type Route } from './route.ts';
 
-/** What the admin API tells and does. A `turn` fails when nobody waits for the answer any more. */
-export interface AdminRoutes {
-  readonly listeners: readonly Listener[];
-  readonly readiness: () => Readiness;
-  /** `chunks`: the text, made as it is read. */
-  readonly metrics: () => Promise<{ readonly contentType: string; readonly chunks: Iterable<string> }>;
+/** `chunks`: the text, made as it is read. */
+export type Scrape = () => Promise<{ readonly contentType: string; readonly chunks: Iterable<string> }>;
+
+/** For machines that ask whether, and how, the proxy is. */
+export function probeRoutes(readiness: () => Readiness, metrics: Scrape): Route[] {
+  return [
+    get('/healthz', '200 while the primary lives', {}, () => ({ status: 'alive' })),
+
+    get('/readyz', '200 when it can serve, else 503, with reasons', {}, ({ reply }) => {
+      const now = readiness();
+      return reply.code(now.ready ? 200 : 503).send(now);
+    }),
+
+    get('/metrics', 'Prometheus text', {}, async ({ reply, large }) => {
+      const { contentType, chunks } = await metrics();
+      return large.text(reply, contentType, chunks);
+    }),
+  ];
+}
+
+/** Backends that `status` shows one by one unless asked for more: one screen. */
+const DEFAULT_BUSIEST = 20;
+const MAX_BUSIEST = 100;
+
+/** `busiest`: how many backends are shown one by one. A `turn` fails when nobody waits for the answer any more. */
+export function statusRoutes(status: (busiest: number, turn: Turn) => Promise<Status>): Route[] {
+  const busiest = digits(0, MAX_BUSIEST);
+  return [
+    get('/api/v1/status', 'how the proxy stands, on one screen', { busiest }, ({ query, reply, large }) =>
+      status(query.busiest ?? DEFAULT_BUSIEST, large.turnFor(reply)),
+    ),
+  ];
+}
+
+/** Rows of a page unless asked for more: a table of 100,000 is no answer to a person. */
+const DEFAULT_ROWS = 1000;
+export const MAX_ROWS = 10_000;
+
+/** Held for a row until its page is sent: a number, and what an explanation has found out. */
+const ENTRY_BYTES = 8;
+const RANKED_BYTES = 100;
+
+const limit = digits(1, MAX_ROWS);
+const ROW_FILTER = { id: text, app: text, region: oneOf(REGIONS), limit, after: text };
+
+export interface BackendViews {
+  readonly listeners: () => readonly Listener[];
   readonly backends: (query: BackendsQuery, turn: Turn) => Promise<BackendPage>;
-  /** `busiest`: how many backends are shown one by one. */
-  readonly status: (busiest: number, turn: Turn) => Promise<Status>;
-  /** Looks at the routing database now. `path`: the file, absolute. */
-  readonly look: () => Promise<AskedLook & { readonly path: string }>;
-  readonly workers: () => readonly WorkerView[];
   readonly explain: (
     listener: Listener,
     address: ClientAddress,
     query: ExplainQuery,
     turn: Turn,
   ) => Promise<Explanation>;
-  readonly drains: () => DrainView;
-  readonly roll: () => Promise<RollResult>;
-  readonly scale: (count: number) => void;
 }
 
-/** Rows of a page unless asked for more: a table of 100,000 is no answer to a person. */
-const DEFAULT_ROWS = 1000;
-export const MAX_ROWS = 10_000;
-/** Backends that `status` shows one by one unless asked for more: one screen. */
-const DEFAULT_BUSIEST = 20;
-const MAX_BUSIEST = 100;
-/** Requests in the making, those included whose client hung up meanwhile: the bound on connections is none on them. */
-const MAX_UNDER_WAY = 512;
+/** What the backends are, and which of them a client would get. */
+export function backendRoutes({ listeners, backends, explain }: BackendViews): Route[] {
+  return [
+    get(
+      '/api/v1/backends',
+      'the backends that fit, by id, page by page: ask for after=<next>',
+      { ...ROW_FILTER, state: oneOf(BACKEND_STATES) },
+      ({ query: { limit = DEFAULT_ROWS, ...filter }, reply, large }) =>
+        large.rows(reply, limit * ENTRY_BYTES, async (turn) => {
+          const { backends: rows, ...head } = await backends({ ...filter, limit }, turn);
+          return { head, name: 'backends', rows };
+        }),
+    ),
 
-/** Held for a row until its page is sent: a number, and what an explanation has found out. */
-const ENTRY_BYTES = 8;
-const RANKED_BYTES = 100;
-
-/** What an endpoint takes; whatever else is given is refused. */
-interface Takes<Query extends Readers, Body extends Readers> {
-  readonly query?: Query;
-  readonly body?: Body;
-}
-
-/** Returns the methods of each path that there is. */
-export function addRoutes(
-  app: FastifyInstance,
-  routes: AdminRoutes,
-  large: LargeAnswers,
-): ReadonlyMap<string, readonly string[]> {
-  const index: { method: string; path: string; query: string[]; body: string[]; what: string }[] = [];
-  let underWay = 0;
-  const methods = new Map<string, readonly string[]>();
-  function add<const Query extends Readers, const Body extends Readers>(
-    method: 'GET' | 'POST',
-    path: string,
-    what: string,
-    { query = {} as Query, body = {} as Body }: Takes<Query, Body>,
-    handle: (query: Values<Query>, reply: FastifyReply, body: Values<Body>) => unknown,
-  ): void {
-    index.push({ method, path, query: Object.keys(query), body: Object.keys(body), what });
-    methods.set(path, [...(methods.get(path) ?? []), ...(method === 'GET' ? ['GET', 'HEAD'] : [method])]);
-    app.route({
-      method,
-      url: path,
-      handler: async (request, reply) => {
-        const given = method === 'POST' ? request.body : undefined;
-        const asked = [readMembers(request.query, query), reply, readMembers(given, body)] as const;
-        if (underWay >= MAX_UNDER_WAY)
-          throw new EdgeError('EDGE_ERR_OVERLOADED', 'too many requests are under way: ask again in a while');
-        underWay++;
-        try {
-          return await handle(...asked);
-        } finally {
-          underWay--;
-        }
+    get(
+      '/api/v1/explain',
+      'what a client of address ip would get now and why, and every backend that fits, the best first, page by page',
+      { ip: text, listener: text, ...ROW_FILTER },
+      ({ query: { ip, listener, limit = DEFAULT_ROWS, ...filter }, reply, large }) => {
+        const wanted = [findListener(listeners(), listener), readAddress(ip)] as const;
+        return large.rows(reply, limit * RANKED_BYTES, async (turn) => {
+          const { candidates, ...head } = await explain(...wanted, { ...filter, limit }, turn);
+          return { head, name: 'candidates', rows: candidates };
+        });
       },
-    });
-  }
+    ),
+  ];
+}
 
-  add('GET', '/', 'this index', {}, () => ({ name: 'edgeproxy', endpoints: index }));
+/** `look` looks at the routing database now; `path`: the file, absolute. */
+export function routingRoutes(look: () => Promise<AskedLook & { readonly path: string }>): Route[] {
+  return [post('/api/v1/routing/look', 'looks at the routing database now', {}, () => look())];
+}
 
-  add('GET', '/healthz', '200 while the primary lives', {}, () => ({ status: 'alive' }));
+export interface WorkerActions {
+  list(): readonly WorkerView[];
+  drains(): DrainView;
+  roll(): Promise<RollResult>;
+  scale(count: number): void;
+}
 
-  add('GET', '/readyz', '200 when it can serve, else 503, with reasons', {}, (_query, reply) => {
-    const readiness = routes.readiness();
-    return reply.code(readiness.ready ? 200 : 503).send(readiness);
-  });
+export function workerRoutes(workers: () => WorkerActions): Route[] {
+  const all = () => ({ workers: workers().list(), ...workers().drains() });
+  return [
+    get('/api/v1/workers', 'the worker processes', {}, all),
 
-  add('GET', '/metrics', 'Prometheus text', {}, async (_query, reply) => {
-    const { contentType, chunks } = await routes.metrics();
-    return large.text(reply, contentType, chunks);
-  });
+    post('/api/v1/workers/roll', 'replaces every worker, one at a time', {}, () => workers().roll()),
 
-  const busiest = digits(0, MAX_BUSIEST);
-  add('GET', '/api/v1/status', 'how the proxy stands, on one screen', { query: { busiest } }, (query, reply) =>
-    routes.status(query.busiest ?? DEFAULT_BUSIEST, large.turnFor(reply)),
-  );
-
-  const limit = digits(1, MAX_ROWS);
-  const rowFilter = { id: text, app: text, region: oneOf(REGIONS), limit, after: text };
-  add(
-    'GET',
-    '/api/v1/backends',
-    'the backends that fit, by id, page by page: ask for after=<next>',
-    { query: { ...rowFilter, state: oneOf(BACKEND_STATES) } },
-    ({ limit = DEFAULT_ROWS, ...filter }, reply) =>
-      large.rows(reply, limit * ENTRY_BYTES, async (turn) => {
-        const { backends, ...head } = await routes.backends({ ...filter, limit }, turn);
-        return { head, name: 'backends', rows: backends };
-      }),
-  );
-
-  add('GET', '/api/v1/workers', 'the worker processes', {}, () => ({ workers: routes.workers(), ...routes.drains() }));
-
-  add(
-    'GET',
-    '/api/v1/explain',
-    'what a client of address ip would get now and why, and every backend that fits, the best first, page by page',
-    { query: { ip: text, listener: text, ...rowFilter } },
-    ({ ip, listener, limit = DEFAULT_ROWS, ...filter }, reply) => {
-      const wanted = [findListener(routes.listeners, listener), readAddress(ip)] as const;
-      return large.rows(reply, limit * RANKED_BYTES, async (turn) => {
-        const { candidates, ...head } = await routes.explain(...wanted, { ...filter, limit }, turn);
-        return { head, name: 'candidates', rows: candidates };
-      });
-    },
-  );
-
-  add('POST', '/api/v1/routing/look', 'looks at the routing database now', {}, () => routes.look());
-
-  add('POST', '/api/v1/workers/roll', 'replaces every worker, one at a time', {}, () => routes.roll());
-
-  add(
-    'POST',
-    '/api/v1/workers/scale',
-    'sets the number of workers',
-    { body: { count: integer(1, MAX_WORKERS) } },
-    (_query, _reply, { count }) => {
-      if (count === undefined)
-        throw new EdgeError('EDGE_ERR_USAGE', `the body must say how many: {"count":N}, 1 to ${MAX_WORKERS}`);
-      routes.scale(count);
-      return { count };
-    },
-  );
-  return methods;
+    post(
+      '/api/v1/workers/scale',
+      'sets the number of workers',
+      { count: integer(1, MAX_WORKERS) },
+      ({ body: { count } }) => {
+        if (count === undefined)
+          throw new EdgeError('EDGE_ERR_USAGE', `the body must say how many: {"count":N}, 1 to ${MAX_WORKERS}`);
+        workers().scale(count);
+        return { count };
+      },
+    ),
+  ];
 }
 
 function readAddress(text: string | undefined): ClientAddress {

@@ -7,7 +7,7 @@ import { codeOf, EdgeError, type ErrorCode, messageOf } from '../../../errors.ts
 import { formatEndpoint, parseAddress } from '../../../ip-address.ts';
 import { AdminConnections, type AdminDeadlines, type AdminPlaces, DEADLINES, PLACES } from './connections.ts';
 import { LargeAnswers } from './large-answers.ts';
-import { type AdminRoutes, addRoutes } from './routes.ts';
+import { addRoutes, type Route } from './route.ts';
 
 // An `import` would read all that the module has, and so load its WebSocket: 60 ms of processor at each start.
 const { createServer } = process.getBuiltinModule('node:http');
@@ -20,7 +20,7 @@ export interface AdminServerOptions {
   readonly token: string | null;
   /** Paths that may be read without it, `/healthz`. Default: none. */
   readonly open?: readonly string[];
-  readonly routes: AdminRoutes;
+  readonly routes: readonly Route[];
   /** Told of what was thrown and is no answer of ours: the request got a 500, or there was none. */
   readonly onDefect: (error: Error) => void;
   /** In place of DEADLINES. */

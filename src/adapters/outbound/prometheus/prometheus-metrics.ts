@@ -1,5 +1,6 @@
 // Runs in: primary
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { Metric } from '../../../application/ports/metric.ts';
 import type { MetricsStore } from '../../../application/ports/metrics-store.ts';
 import { OUR_CODES } from '../../../domain/blame.ts';
 import { CLOSE_REASONS, type SlotEnd } from '../../../domain/close-reasons.ts';
@@ -13,43 +14,15 @@ export interface Readings {
   readonly table: () => LabelledTable;
   /** Slots held, of those backends that hold any. */
   readonly connections: () => ReadonlyMap<string, number>;
-  /** Names end in what follows `edgeproxy_`; each a gauge without labels. */
-  readonly gauges: () => Readonly<Record<GaugeName, number>>;
-  /** Counts that others keep; each a counter without labels. */
-  readonly counters: () => Readonly<Record<CounterName, number>>;
-  readonly workers: () => Readonly<Record<'starting' | 'serving' | 'draining', number>>;
-  /** Defects of ours that were caught, by what the turn served. */
-  readonly internalErrors: () => ReadonlyMap<string, number>;
-  /** Since the GeoIP database was made; `null`: it does not say. */
-  readonly geoipAgeSeconds: () => number | null;
+  /** Slots held, of all backends. */
+  readonly active: () => number;
+  /** Of the modules. */
+  readonly metrics: () => Iterable<Metric>;
   readonly build: { readonly version: string; readonly node: string; readonly engine: string };
 }
 
-const GAUGES = {
-  connections_active: 'Slots of backends that are held now, connecting ones included',
-  bindings: 'Client bindings in the table',
-  routing_version: 'Version of the routing table that serves',
-  routing_backends: 'Rows of the routing table that serves',
-  routing_bad_rows: 'Rows that the last load skipped',
-  routing_stale: '1 while the routing database cannot be loaded and the last good table serves',
-  worker_crashes: 'Worker deaths in a row that came too soon after a start, or too often',
-} as const;
-export type GaugeName = keyof typeof GAUGES;
-
-const COUNTERS = {
-  bindings_evicted_total: 'Bindings given up because the table was full',
-  routing_loads_total: 'Loads of the routing database',
-  routing_load_failures_total: 'Looks at the routing database that failed',
-  log_dropped_total: 'Log lines that could not be written: a full disk, or a reader that stalls',
-  worker_deaths_total: 'Workers that died without having been asked to',
-  channel_dropped_total: 'Messages from workers that were malformed or about nothing known',
-} as const;
-export type CounterName = keyof typeof COUNTERS;
-
 /** How a connection that had a backend can end. */
 const ENDS: readonly SlotEnd[] = [...CLOSE_REASONS.filter((reason) => reason !== 'rejected'), 'worker_died'];
-
-const WORKER_STATES = ['starting', 'serving', 'draining'] as const;
 
 /** Of the library's: gauges that are named as counters are, and each the sum of another metric. */
 const MISNAMED = ['active_resources_total', 'active_handles_total', 'active_requests_total'];
@@ -134,19 +107,15 @@ export class PrometheusMetrics implements MetricsStore {
   }
 
   *#chunks(ofProcess: string): Generator<string> {
-    const { table, connections, gauges } = this.#readings;
+    const { table, connections, active } = this.#readings;
     yield this.#totals();
-    yield* this.#backends.chunks(table(), connections(), gauges().connections_active);
+    yield* this.#backends.chunks(table(), connections(), active());
     yield `${ofProcess}\n`;
   }
 
   /** Everything but what is told by backend. */
   #totals(): string {
-    const { counters, gauges, workers, internalErrors, geoipAgeSeconds, build } = this.#readings;
-    const counted = counters();
-    const read = gauges();
-    const workersNow = workers();
-    const geoipAge = geoipAgeSeconds();
+    const { metrics, active, build } = this.#readings;
     return [
       family('build_info', 'gauge', 'Always 1; the labels say what runs', [[build, 1]]),
       single('connections_total', 'counter', 'Client connections accepted, refused ones included', this.#accepted),
@@ -162,27 +131,12 @@ export class PrometheusMetrics implements MetricsStore {
         'Bytes from clients sent to backends; counted when a connection closes',
         this.#bytesToBackends,
       ),
+      single('connections_active', 'gauge', 'Slots of backends that are held now, connecting ones included', active()),
       tally('picks_total', 'Backends assigned, by why; a retry is one of its own', 'reason', this.#picks.counts),
       tally('refused_total', 'Clients turned away, by why', 'reason', this.#refusals.counts),
       tally('local_errors_total', 'Dials that failed for something that this host lacks', 'code', this.#lacks.counts),
       tally('closed_total', 'Connections that had a backend and ended, by how', 'reason', this.#closes.counts),
-      tally(
-        'internal_errors_total',
-        'Defects of ours that were caught, by what the turn served; the log has the stack',
-        'turn',
-        internalErrors(),
-      ),
-      family(
-        'workers',
-        'gauge',
-        'Worker processes, by state',
-        WORKER_STATES.map((state) => [{ state }, workersNow[state]]),
-      ),
-      ...Object.entries(GAUGES).map(([name, help]) => single(name, 'gauge', help, read[name as GaugeName])),
-      ...Object.entries(COUNTERS).map(([name, help]) => single(name, 'counter', help, counted[name as CounterName])),
-      geoipAge === null
-        ? ''
-        : single('geoip_age_seconds', 'gauge', 'Since the GeoIP database that serves was made', geoipAge),
+      ...[...metrics()].map(told),
     ].join('');
   }
 }
@@ -204,4 +158,12 @@ function single(name: string, type: 'counter' | 'gauge', help: string, value: nu
 function tally(name: string, help: string, label: string, counts: ReadonlyMap<string, number>): string {
   const samples = [...counts].map(([text, count]) => [{ [label]: text }, count] as const);
   return family(name, 'counter', help, samples);
+}
+
+function told({ name, type, help, read, label }: Metric): string {
+  const value = read();
+  if (value === null) return '';
+  if (typeof value === 'number') return single(name, type, help, value);
+  const samples = [...value].map(([text, count]) => [{ [label ?? '']: text }, count] as const);
+  return family(name, type, help, samples);
 }

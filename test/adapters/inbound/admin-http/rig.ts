@@ -3,7 +3,13 @@ import http from 'node:http';
 import net from 'node:net';
 import type { Test } from 'tap';
 import type { AdminDeadlines, AdminPlaces } from '../../../../src/adapters/inbound/admin-http/connections.ts';
-import type { AdminRoutes } from '../../../../src/adapters/inbound/admin-http/routes.ts';
+import {
+  backendRoutes,
+  probeRoutes,
+  routingRoutes,
+  statusRoutes,
+  workerRoutes,
+} from '../../../../src/adapters/inbound/admin-http/routes.ts';
 import { openAdminServer } from '../../../../src/adapters/inbound/admin-http/server.ts';
 import { explainPick } from '../../../../src/application/explain-pick.ts';
 import { pageOfBackends } from '../../../../src/application/page-backends.ts';
@@ -31,7 +37,7 @@ export interface Ask {
 export interface Actions {
   roll: () => Promise<number>;
   scale: (count: number) => void;
-  look: AdminRoutes['look'];
+  look: Parameters<typeof routingRoutes>[0];
 }
 
 const HEALTH = {
@@ -62,22 +68,28 @@ export async function openAdmin(
 ) {
   const { rig = new Rig(), token = null, actions = {} } = given;
   const address = given.address ?? ({ kind: 'tcp', host: '127.0.0.1', port: 0 } as const);
-  const routes: AdminRoutes = {
-    listeners: rig.listeners,
-    readiness: () => readiness(rig.readiness({ health: ROUTING, workers: HEALTH })),
-    metrics: async () => ({
-      contentType: 'text/plain; version=0.0.4; charset=utf-8',
-      chunks: given.metrics?.() ?? ['edgeproxy_up', ' 1\n'],
+  const metrics = async () => ({
+    contentType: 'text/plain; version=0.0.4; charset=utf-8',
+    chunks: given.metrics?.() ?? ['edgeproxy_up', ' 1\n'],
+  });
+  const routes = [
+    ...probeRoutes(() => readinessOf(rig), metrics),
+    ...statusRoutes((busiest) => viewStatus(statusSources(rig), busiest)),
+    ...backendRoutes({
+      listeners: () => rig.listeners,
+      backends: (query, turn) => pageOfBackends(rig.routing, rig.ledger, query, turn),
+      explain: (...asked) => explainPick({ service: rig.service, ...rig.decisions }, ...asked),
     }),
-    backends: (query, turn) => pageOfBackends(rig.routing, rig.ledger, query, turn),
-    status: (busiest) => viewStatus(statusSources(rig), busiest),
-    look: actions.look ?? (async () => ({ version: 1, changed: false, backends: 0, skipped: 0, path: '/routing.db' })),
-    workers: () => workersOf(rig),
-    explain: (...asked) => explainPick({ service: rig.service, ...rig.decisions }, ...asked),
-    drains: () => ({ drainMs: 30_000, reset: 0 }),
-    roll: async () => ({ replaced: (await actions.roll?.()) ?? 1, draining: 0, resetInMs: 0, stopping: false }),
-    scale: actions.scale ?? (() => {}),
-  };
+    ...routingRoutes(
+      actions.look ?? (async () => ({ version: 1, changed: false, backends: 0, skipped: 0, path: '/routing.db' })),
+    ),
+    ...workerRoutes(() => ({
+      list: () => workersOf(rig),
+      drains: () => ({ drainMs: 30_000, reset: 0 }),
+      roll: async () => ({ replaced: (await actions.roll?.()) ?? 1, draining: 0, resetInMs: 0, stopping: false }),
+      scale: actions.scale ?? (() => {}),
+    })),
+  ];
   const defects: string[] = [];
   const server = await openAdminServer({
     address,
@@ -98,6 +110,9 @@ export async function openAdmin(
   return { rig, server, ask, post, where, defects };
 }
 
+const readinessOf = (rig: Rig) =>
+  readiness({ modules: rig.modules(ROUTING, HEALTH), stopping: false, routing: ROUTING, workers: HEALTH });
+
 const workersOf = (rig: Rig): WorkerView[] => [
   { pid: 7, incarnation: 1, state: 'serving', connections: rig.ledger.heldBy(1), resetInMs: null },
 ];
@@ -105,7 +120,7 @@ const workersOf = (rig: Rig): WorkerView[] => [
 function statusSources(rig: Rig): StatusSources {
   const { routing, ledger, listeners } = rig;
   return {
-    identity: {
+    identity: () => ({
       version: '1.2.3',
       node: 'v26.0.0',
       engine: 'stream',
@@ -114,10 +129,10 @@ function statusSources(rig: Rig): StatusSources {
       region: rig.popRegion,
       listeners,
       configuration: effectiveVariables({ EDGEPROXY_REGION: 'eu', EDGEPROXY_ADMIN_TOKEN: 'a-secret-of-some-length' }),
-    },
+    }),
     admin: () => '127.0.0.1:1',
     uptimeMs: () => 1500,
-    readiness: () => readiness(rig.readiness({ health: ROUTING, workers: HEALTH })),
+    readiness: () => readinessOf(rig),
     workers: () => workersOf(rig),
     routing,
     ledger,

@@ -153,7 +153,7 @@ t.test('an address in use is refused', async (t) => {
   const { server } = await openAdmin(t);
   const { openAdminServer } = await import('../../../../src/adapters/inbound/admin-http/server.ts');
   const address = { kind: 'tcp', host: '127.0.0.1', port: portOf(server.name) } as const;
-  await t.rejects(openAdminServer({ address, token: null, onDefect: () => {}, routes: {} as never }), {
+  await t.rejects(openAdminServer({ address, token: null, onDefect: () => {}, routes: [] }), {
     code: 'EDGE_ERR_ADMIN_LISTEN',
     message: /EADDRINUSE.*EDGEPROXY_ADMIN_ADDR/,
   });
