@@ -3,8 +3,6 @@ import './adapters/inbound/early-signals.ts';
 import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import packageJson from '../package.json' with { type: 'json' };
-import { readStartArguments } from './adapters/inbound/start-arguments.ts';
-import { VARIABLES } from './config.ts';
 
 /**
  * Where Node keeps the compiled form of our code, by content: with it the primary starts in two thirds of the time, and
@@ -18,6 +16,8 @@ process.env.NODE_COMPILE_CACHE ??= COMPILE_CACHE;
 enableCompileCache();
 const compositionRoot = () => import('./start-primary.ts');
 try {
+  const { readStartArguments } = await import('./adapters/inbound/start-arguments.ts');
+  const { VARIABLES } = await import('./config.ts');
   const text = readStartArguments(process.argv.slice(2), { version: packageJson.version, variables: VARIABLES });
   if (text === null) await (await compositionRoot()).runPrimary();
   else process.stdout.write(text);

@@ -1,14 +1,9 @@
+import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import t from 'tap';
-import {
-  type Config,
-  effectiveVariables,
-  INCARNATION_VARIABLE,
-  parseEndpoint,
-  readConfig,
-  unknownVariables,
-  VARIABLES,
-} from '../src/config.ts';
+import { type Config, effectiveVariables, readConfig, unknownVariables, VARIABLES } from '../src/config.ts';
+import { INCARNATION_VARIABLE, parseEndpoint } from '../src/variable.ts';
 
 type Env = Record<string, string>;
 
@@ -224,11 +219,28 @@ for (const [name, { good, bad }] of Object.entries(TABLE)) {
 }
 
 t.test('the table of variables says of each what it means, and its default is one that it may hold', async (t) => {
-  t.same(Object.keys(VARIABLES), Object.keys(TABLE));
+  t.same(Object.keys(VARIABLES).toSorted(), Object.keys(TABLE).toSorted());
   for (const [name, { default: text, expected, meaning, parse }] of Object.entries(VARIABLES)) {
     t.not(parse(text), undefined, name);
     t.ok(expected.length > 5 && meaning.length > 5);
   }
+});
+
+t.test('the variables of every module are gathered, each with a field of its own', async (t) => {
+  const files = globSync('src/modules/*/variables.ts', { cwd: join(import.meta.dirname, '..') });
+  t.ok(files.length > 5);
+  const own = await Promise.all(
+    files.map(async (file) => {
+      const [table = {}] = Object.values((await import(`../${file}`)) as object).filter(
+        (value) => typeof value === 'object',
+      );
+      return Object.keys(table as object);
+    }),
+  );
+  t.same(own.flat().toSorted(), Object.keys(VARIABLES).toSorted());
+  const fields = Object.values(VARIABLES).map(({ field }) => field);
+  t.equal(new Set(fields).size, fields.length);
+  t.same(Object.keys(readConfig({})).toSorted(), fields.toSorted());
 });
 
 t.test('one message lists every wrong variable, what it holds and what it may hold', async (t) => {

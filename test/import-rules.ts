@@ -7,7 +7,8 @@ export interface SourceFile {
 }
 
 /** Files that wire everything up: they may import whatever they like, and nobody imports them. */
-const ROOT = /^(?:src\/main\.ts|src\/start-primary\.ts|src\/modules\/.+|src\/cli\.ts|src\/cli\/.+|workers\/proxy\.ts)$/;
+const ROOT =
+  /^(?:src\/main\.ts|src\/start-primary\.ts|src\/modules\/(?!\w+\/variables\.ts$).+|src\/cli\.ts|src\/cli\/.+|workers\/proxy\.ts)$/;
 const TASK = /^workers\/.+/;
 /** One adapter: a folder below inbound, outbound or dataplane, or a single file there. */
 const ADAPTER = /^src\/adapters\/(inbound|outbound|dataplane)\/([^/]+)(?=\/|$)/;
@@ -16,7 +17,7 @@ const DOMAIN = /^src\/domain\//;
 const PORTS = /^src\/application\/ports\//;
 const USE_CASES = /^src\/application\//;
 const IPC = /^src\/ipc\//;
-const CONFIG = /^src\/config(?:-parsers)?\.ts$/;
+const CONFIG = /^src\/(?:config|variable|modules\/\w+\/variables)\.ts$/;
 const ERRORS = /^src\/errors\.ts$/;
 const EVERY = /^src\/every\.ts$/;
 const ADDRESS = /^src\/ip-address\.ts$/;

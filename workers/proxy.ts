@@ -11,10 +11,11 @@ import { CHANNEL_FD } from '../src/adapters/outbound/cluster-launcher.ts';
 import { connectionBudget, descriptorLimit } from '../src/adapters/outbound/descriptor-limit.ts';
 import { primaryLog } from '../src/adapters/outbound/primary-log.ts';
 import { ServeConnections } from '../src/application/serve-connections.ts';
-import { INCARNATION_VARIABLE, PRIMARY_VARIABLE, readConfig } from '../src/config.ts';
+import { readConfig } from '../src/config.ts';
 import { messageOf } from '../src/errors.ts';
 import { isPrimaryLifecycle, type WorkerLifecycle } from '../src/ipc/lifecycle.ts';
 import type { ListeningHandle } from '../src/ipc/listening-socket.ts';
+import { INCARNATION_VARIABLE, PRIMARY_VARIABLE } from '../src/variable.ts';
 
 // First of all: a worker without its primary serves nobody, and must not be left behind. Where the addon is, the kernel
 // sees to it, which needs no turn of ours; elsewhere the channel's end does.

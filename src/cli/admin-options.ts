@@ -1,10 +1,9 @@
 // Runs in: cli
 import type { Command } from 'commander';
-import { VARIABLES } from '../config.ts';
+import { type Environment, readVariable, VARIABLES } from '../config.ts';
 import { EdgeError } from '../errors.ts';
 import { AdminClient } from './admin-client.ts';
 import { addJsonOption, type CommonOptions } from './arguments.ts';
-import { type Environment, setting } from './settings.ts';
 
 /** What every command that asks the running proxy takes. */
 export interface AdminOptions extends CommonOptions {
@@ -28,7 +27,7 @@ export const ADMIN_NOTE = 'Asks the running proxy. If it has an EDGEPROXY_ADMIN_
  * @throws EDGE_ERR_USAGE, EDGE_ERR_CONFIG, and EDGE_ERR_ADMIN_UNREACHABLE when the API is off
  */
 export function adminClient({ admin }: AdminOptions, env: Environment = process.env): AdminClient {
-  const address = admin === undefined ? setting(env, 'EDGEPROXY_ADMIN_ADDR') : readAddress(admin);
+  const address = admin === undefined ? readVariable(env, 'EDGEPROXY_ADMIN_ADDR') : readAddress(admin);
   if (address === null) {
     throw new EdgeError(
       'EDGE_ERR_ADMIN_UNREACHABLE',
@@ -41,7 +40,7 @@ export function adminClient({ admin }: AdminOptions, env: Environment = process.
       'port 0 stands for any free port: see "admin" in the log record "ready" for the one it is, and name it with --admin',
     );
   }
-  return new AdminClient({ address, token: setting(env, 'EDGEPROXY_ADMIN_TOKEN') });
+  return new AdminClient({ address, token: readVariable(env, 'EDGEPROXY_ADMIN_TOKEN') });
 }
 
 function readAddress(text: string) {

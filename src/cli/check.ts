@@ -1,6 +1,6 @@
 // Runs in: cli
 import type { Command } from 'commander';
-import { readConfig, unknownVariables, VARIABLES, type VariableName } from '../config.ts';
+import { type Environment, readConfig, unknownVariables, VARIABLES, type VariableName } from '../config.ts';
 import { EdgeError } from '../errors.ts';
 import { addJsonOption, type CommonOptions } from './arguments.ts';
 import { checkAddresses, describeAddresses } from './check-addresses.ts';
@@ -8,7 +8,6 @@ import { checkDatabase, describeDatabase } from './check-database.ts';
 import { checkGeoip, describeGeoip } from './check-geoip.ts';
 import { checkHost, describeHost } from './check-host.ts';
 import { type Block, count, remark, show } from './output.ts';
-import type { Environment } from './settings.ts';
 
 export function addCheck(program: Command): void {
   const command = program

@@ -2,11 +2,11 @@
 import type { Command } from 'commander';
 import { BackendEditor } from '../adapters/outbound/sqlite/backend-editor.ts';
 import { ownEndpointTest } from '../adapters/outbound/sqlite/own-endpoints.ts';
+import { type Environment, readVariable } from '../config.ts';
 import { EdgeError } from '../errors.ts';
 import { formatEndpoint, parseAddress } from '../ip-address.ts';
 import { addJsonOption, type CommonOptions } from './arguments.ts';
 import { ownEndpointsOf } from './own-endpoints.ts';
-import { type Environment, setting } from './settings.ts';
 
 /** What every command on the routing database takes. */
 export interface RoutingFileOptions extends CommonOptions {
@@ -20,7 +20,7 @@ export function addRoutingFileOptions(command: Command): Command {
 
 export function routingFile(options: RoutingFileOptions, env: Environment): string {
   if (options.db === '') throw new EdgeError('EDGE_ERR_USAGE', '--db needs the path of the routing database');
-  return options.db ?? setting(env, 'EDGEPROXY_DB_PATH');
+  return options.db ?? readVariable(env, 'EDGEPROXY_DB_PATH');
 }
 
 export interface EditorUse extends RoutingFileOptions {
@@ -67,11 +67,11 @@ export function explainLoop(
 
 /** When a running proxy sees what was just written. */
 export function reloadSecs(env: Environment = process.env): number {
-  return setting(env, 'EDGEPROXY_DB_RELOAD_SECS') / 1000;
+  return readVariable(env, 'EDGEPROXY_DB_RELOAD_SECS') / 1000;
 }
 
 function listenersOf(env: Environment) {
-  return ownEndpointsOf(setting(env, 'EDGEPROXY_LISTEN_ADDR'), setting(env, 'EDGEPROXY_ADMIN_ADDR'));
+  return ownEndpointsOf(readVariable(env, 'EDGEPROXY_LISTEN_ADDR'), readVariable(env, 'EDGEPROXY_ADMIN_ADDR'));
 }
 
 /** Appended to messages that do not know of these commands. */

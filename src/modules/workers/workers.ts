@@ -9,7 +9,7 @@ import { counter, gauge, type Metric } from '../../application/ports/metric.ts';
 import { WorkerSupervisor } from '../../application/supervise-workers.ts';
 import { within } from '../../application/within.ts';
 import { workerReasons } from '../../application/worker-reasons.ts';
-import { INCARNATION_VARIABLE, PRIMARY_VARIABLE } from '../../config.ts';
+import { INCARNATION_VARIABLE, PRIMARY_VARIABLE } from '../../variable.ts';
 import type { BooksModule } from '../books/books.ts';
 import type { Base, Module } from '../module.ts';
 import type { PortsModule } from '../ports/ports.ts';
