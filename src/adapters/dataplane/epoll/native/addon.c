@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "dial.h"
-#include "engine.h"
+#include "ending.h"
+#include "listener.h"
 #include "loop.h"
+#include "preread.h"
 #include "process.h"
 #include "sockets.h"
 #include "wire.h"
@@ -30,7 +32,8 @@ static void destroy(engine *e) {
   free(e);
 }
 
-void engine_closed(engine *e) {
+/* libuv has let go of the engine. */
+static void on_closed(engine *e) {
   if (e->cleanup_hook != NULL) napi_remove_async_cleanup_hook(e->cleanup_hook);
   e->cleanup_hook = NULL;
   e->open_handles = -1;
@@ -107,8 +110,9 @@ static napi_value method_listen(napi_env env, napi_callback_info info) {
   napi_get_value_double(env, arguments[3], &preread_timeout);
   /* No read takes more. */
   if (preread_bytes > SCRATCH_BYTES) preread_bytes = SCRATCH_BYTES;
-  int error = listener_add(e, fd, id, preread_bytes, to_ns(preread_timeout));
-  loop_update_activity(e);
+  int error = loop_open(e);
+  if (error == 0) error = listener_add(e, fd, id, preread_bytes, to_ns(preread_timeout));
+  loop_act(e);
   if (error != 0) throw_errno(env, "listen", error);
   return NULL;
 }
@@ -117,7 +121,7 @@ static napi_value method_stop(napi_env env, napi_callback_info info) {
   engine *e = enter(env, info, 0, NULL);
   if (e == NULL) return NULL;
   listeners_stop(e);
-  loop_update_activity(e);
+  loop_act(e);
   return NULL;
 }
 
@@ -126,7 +130,7 @@ static napi_value method_accept_below(napi_env env, napi_callback_info info) {
   engine *e = enter(env, info, 1, arguments);
   if (e == NULL) return NULL;
   napi_get_value_uint32(env, arguments[0], &e->accept_limit);
-  if (e->listeners.held_back) listeners_reconsider(e);
+  loop_act(e);
   return NULL;
 }
 
@@ -134,7 +138,9 @@ static napi_value method_read_preread(napi_env env, napi_callback_info info) {
   napi_value arguments[1];
   engine *e = enter(env, info, 1, arguments);
   connection *c = e == NULL ? NULL : find(e, arguments[0]);
-  if (c != NULL) preread_ask(e, c);
+  if (c == NULL) return NULL;
+  preread_ask(e, c);
+  loop_act(e);
   return NULL;
 }
 
@@ -171,6 +177,7 @@ static napi_value method_connect(napi_env env, napi_callback_info info) {
                port <= 65535 && port == (uint16_t)port && napi_get_value_double(env, arguments[3], &skip) == napi_ok &&
                skip >= 0 && skip <= preread_length(c) && skip == (uint32_t)skip;
   dial_start(e, c, &to, valid ? parse_endpoint(host, (uint16_t)port, &to) : 0, valid ? (uint32_t)skip : 0, contended);
+  loop_act(e);
   return NULL;
 }
 
@@ -182,6 +189,7 @@ static napi_value method_reject(napi_env env, napi_callback_info info) {
   if (c == NULL) return NULL;
   napi_get_value_bool(env, arguments[1], &reset);
   connection_reject(e, c, reset);
+  loop_act(e);
   return NULL;
 }
 
@@ -189,15 +197,17 @@ static napi_value method_close(napi_env env, napi_callback_info info) {
   napi_value arguments[1];
   engine *e = enter(env, info, 1, arguments);
   connection *c = e == NULL ? NULL : find(e, arguments[0]);
-  if (c != NULL) connection_reset(e, c, REASON_DRAINED);
+  if (c == NULL) return NULL;
+  connection_reset(e, c, REASON_DRAINED);
+  loop_act(e);
   return NULL;
 }
 
 static napi_value method_settle(napi_env env, napi_callback_info info) {
   engine *e = enter(env, info, 0, NULL);
   if (e == NULL) return NULL;
-  settle(e);
-  loop_update_activity(e);
+  loop_settle(e);
+  loop_act(e);
   return NULL;
 }
 
@@ -215,6 +225,7 @@ static int start(engine *e, napi_env env, napi_value self) {
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) return ENOTSUP;
   if (!buffers_init(&e->buffers)) return ENOMEM;
   e->listeners.reserve_fd = -1;
+  e->closed = on_closed;
   loop_init(e, loop);
   /* No resource: with `self` as one, the context would keep it from being collected. */
   if (napi_create_string_utf8(env, "edgeproxy", NAPI_AUTO_LENGTH, &name) != napi_ok ||

@@ -3,13 +3,12 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <node_api.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "engine.h"
-#include "loop.h"
 #include "sockets.h"
 
 /* Records kept between batches: 64 KiB. */
@@ -29,6 +28,7 @@ void batch_forget(struct batch *batch, uint32_t count) {
   batch->told += count;
   batch->first += count;
   batch->count -= count;
+  batch->urgency = batch->count > 0 ? THIS_TURN : NOT_AT_ALL;
   if (batch->count > 0) return;
   batch->first = 0;
   if (batch->capacity <= KEPT_CAPACITY) return;
@@ -65,10 +65,6 @@ void batch_part(struct batch *batch, uint64_t told) {
   if (count > 0) memmove(batch->partings, batch->partings + count, batch->parting_count * sizeof *batch->partings);
 }
 
-/* What can wait does so for this long at most, in ms, or until there is enough for a turn: each call into JavaScript, and
- * the frame that it writes to the primary, costs as much as what it tells of some connections. */
-#define WAIT_MS 5
-
 static void make_room(struct batch *batch) {
   if (batch->first + batch->count < batch->capacity) return;
   if (batch->first > batch->count) {
@@ -86,13 +82,12 @@ static void make_room(struct batch *batch) {
 }
 
 /* The next record, zeroed. A connection adds five at most until they are delivered, so connections bound the batch. */
-static struct record *push(engine *e, enum record_type type, bool can_wait) {
-  struct batch *batch = &e->batch;
+static struct record *push(struct batch *batch, enum record_type type, bool can_wait) {
   make_room(batch);
   if (!can_wait || batch->count >= RECORDS_A_TURN)
-    loop_want_delivery(e);
-  else if (batch->count == 0)
-    loop_want_delivery_within(e, WAIT_MS);
+    batch->urgency = THIS_TURN;
+  else if (batch->urgency == NOT_AT_ALL)
+    batch->urgency = WITHIN_SOME_MS;
   struct record *record = &batch->records[batch->first + batch->count++];
   memset(record, 0, sizeof *record);
   record->type = type;
@@ -122,48 +117,48 @@ static void write_address(struct record *record, const struct sockaddr_storage *
     record->text_length = write_ipv6(out, RECORD_TEXT, (const struct sockaddr_in6 *)peer);
 }
 
-void tell_accepted(engine *e, const connection *c, int32_t listener, const struct sockaddr_storage *peer,
+void tell_accepted(struct batch *batch, uint32_t conn, int32_t listener, const struct sockaddr_storage *peer,
                    bool with_preread) {
-  struct record *record = push(e, with_preread ? RECORD_ACCEPTED_WITH_PREREAD : RECORD_ACCEPTED, false);
-  record->conn = (int32_t)c->number;
+  struct record *record = push(batch, with_preread ? RECORD_ACCEPTED_WITH_PREREAD : RECORD_ACCEPTED, false);
+  record->conn = (int32_t)conn;
   record->code = listener;
   write_address(record, peer);
 }
 
-void tell_preread(engine *e, const connection *c, bool complete) {
-  struct record *record = push(e, RECORD_PREREAD, false);
-  record->conn = (int32_t)c->number;
+void tell_preread(struct batch *batch, uint32_t conn, bool complete) {
+  struct record *record = push(batch, RECORD_PREREAD, false);
+  record->conn = (int32_t)conn;
   record->code = complete;
 }
 
-void tell_refused(engine *e, int32_t listener, const struct sockaddr_storage *peer) {
-  struct record *record = push(e, RECORD_REFUSED, true);
+void tell_refused(struct batch *batch, int32_t listener, const struct sockaddr_storage *peer) {
+  struct record *record = push(batch, RECORD_REFUSED, true);
   record->code = listener;
   write_address(record, peer);
 }
 
-void tell_connected(engine *e, const connection *c) {
-  struct record *record = push(e, RECORD_CONNECTED, true);
-  record->conn = (int32_t)c->number;
-  record->u.numbers[0] = (double)(e->now - c->dialled_at) / NS_PER_MS;
+void tell_connected(struct batch *batch, uint32_t conn, uint64_t took) {
+  struct record *record = push(batch, RECORD_CONNECTED, true);
+  record->conn = (int32_t)conn;
+  record->u.numbers[0] = (double)took / NS_PER_MS;
 }
 
-void tell_connect_failed(engine *e, const connection *c, int error, bool here) {
-  struct record *record = push(e, RECORD_CONNECT_FAILED, false);
-  record->conn = (int32_t)c->number;
+void tell_connect_failed(struct batch *batch, uint32_t conn, int error, bool here) {
+  struct record *record = push(batch, RECORD_CONNECT_FAILED, false);
+  record->conn = (int32_t)conn;
   record->code = error;
   record->text_length = here;
 }
 
-void tell_closed(engine *e, const connection *c, enum close_reason reason) {
-  struct record *record = push(e, RECORD_CLOSED, !c->contended);
-  record->conn = (int32_t)c->number;
-  record->code = reason;
-  record->u.numbers[0] = (double)(e->now - c->accepted_at) / NS_PER_MS;
-  record->u.numbers[1] = (double)c->sides[CLIENT].bytes;
-  record->u.numbers[2] = (double)c->sides[BACKEND].bytes;
+void tell_closed(struct batch *batch, uint32_t conn, const struct ending *ending) {
+  struct record *record = push(batch, RECORD_CLOSED, !ending->contended);
+  record->conn = (int32_t)conn;
+  record->code = ending->reason;
+  record->u.numbers[0] = (double)ending->lasted / NS_PER_MS;
+  record->u.numbers[1] = (double)ending->bytes_to_backend;
+  record->u.numbers[2] = (double)ending->bytes_to_client;
 }
 
-void tell_settled(engine *e) {
-  push(e, RECORD_SETTLED, false);
+void tell_settled(struct batch *batch) {
+  push(batch, RECORD_SETTLED, false);
 }

@@ -5,9 +5,6 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-struct engine;
-struct connection;
-
 /* The numbers are those of event-records.ts. */
 enum record_type {
   RECORD_ACCEPTED = 1,
@@ -18,7 +15,7 @@ enum record_type {
   /* The bytes are fetched by the method `preread`. */
   RECORD_ACCEPTED_WITH_PREREAD = 6,
   RECORD_PREREAD = 7,
-  /* Behind all that led to it; see `settle` of loop.h. */
+  /* Behind all that led to it; see `loop_settle` of loop.h. */
   RECORD_SETTLED = 8,
 };
 
@@ -62,8 +59,13 @@ struct parting {
   uint64_t record;
 };
 
+/* When a batch is to be delivered. */
+enum urgency { NOT_AT_ALL = 0, WITHIN_SOME_MS, THIS_TURN };
+
 /* What happened and was not delivered yet: `records[first .. first + count)`. */
 struct batch {
+  /* For the loop, which acts on it. */
+  enum urgency urgency;
   struct record *records;
   uint32_t first;
   uint32_t count;
@@ -84,13 +86,25 @@ bool batch_part_later(struct batch *batch, int fd, bool reset);
 /* Closes those whose record was among the first `told` ever. */
 void batch_part(struct batch *batch, uint64_t told);
 
-void tell_accepted(struct engine *e, const struct connection *c, int32_t listener, const struct sockaddr_storage *peer,
+/* `conn`: the connection's number. */
+void tell_accepted(struct batch *batch, uint32_t conn, int32_t listener, const struct sockaddr_storage *peer,
                    bool with_preread);
-void tell_preread(struct engine *e, const struct connection *c, bool complete);
-void tell_refused(struct engine *e, int32_t listener, const struct sockaddr_storage *peer);
-void tell_connected(struct engine *e, const struct connection *c);
-void tell_connect_failed(struct engine *e, const struct connection *c, int error, bool here);
-void tell_closed(struct engine *e, const struct connection *c, enum close_reason reason);
-void tell_settled(struct engine *e);
+void tell_preread(struct batch *batch, uint32_t conn, bool complete);
+void tell_refused(struct batch *batch, int32_t listener, const struct sockaddr_storage *peer);
+/* In ns, from dial to accept. */
+void tell_connected(struct batch *batch, uint32_t conn, uint64_t took);
+void tell_connect_failed(struct batch *batch, uint32_t conn, int error, bool here);
+void tell_settled(struct batch *batch);
+
+struct ending {
+  enum close_reason reason;
+  /* ns, from accept to close */
+  uint64_t lasted;
+  uint64_t bytes_to_backend;
+  uint64_t bytes_to_client;
+  /* Somebody waits for it. */
+  bool contended;
+};
+void tell_closed(struct batch *batch, uint32_t conn, const struct ending *ending);
 
 #endif

@@ -7,10 +7,8 @@
 
 #include "batch.h"
 
-struct engine;
 struct chunk;
 struct preread;
-struct preread_queue;
 
 enum state {
   STATE_FREE = 0,
@@ -70,7 +68,7 @@ typedef struct connection {
   bool delivered;
   /* The port that is dialled, if the kernel may give it to the socket that dials; in network byte order. 0: it does not. */
   in_port_t shared_port;
-  /* Neighbours among the dials, as numbers; of a free slot, `next` is the free list's. */
+  /* Neighbours in the queue that it is in, as numbers; of a free slot, `next` is the free list's. */
   uint32_t previous;
   uint32_t next;
   /* ns */
@@ -86,30 +84,5 @@ typedef struct connection {
 static inline enum close_reason reason_of_failure(int side) {
   return side == CLIENT ? REASON_CLIENT_RESET : REASON_BACKEND_RESET;
 }
-
-/* A client that was accepted becomes a connection. `prereads`: it is told of when its first bytes are there; NULL: now.
- * false: out of memory, or all numbers are used. */
-bool connection_open(struct engine *e, int fd, int32_t listener, struct preread_queue *prereads,
-                     const struct sockaddr_storage *peer);
-
-/* Closes both sides of an open connection: an end to a peer that got all there was, and what the kernel has is still
- * sent; a reset to one for which bytes are left, or that has the end and did not end itself. */
-void connection_finish(struct engine *e, connection *c, enum close_reason reason);
-/* Resets both sides. */
-void connection_reset(struct engine *e, connection *c, enum close_reason reason);
-/* Resets both sides, because that one failed. */
-void connection_failed(struct engine *e, connection *c, int side);
-/* Finishes a connection whose time is over; one of which a side has failed is reset. */
-void connection_expire(struct engine *e, connection *c, enum close_reason reason);
-/* Turns a client away that is neither dialling nor open. */
-void connection_reject(struct engine *e, connection *c, bool reset);
-
-/* Watches a side for what can be read, from now on, and when a write was not taken for that too. Looks again at one
- * that is watched already. false: the kernel refused. */
-bool side_watch(struct engine *e, connection *c, int side, bool also_writable);
-/* Keeps what an edge told, until it is read. */
-void side_note(struct side *side, uint32_t events);
-/* The peer failed, of which `error` tells; by 0 the kernel is asked. */
-void side_failed(struct side *side, int error);
 
 #endif

@@ -2,9 +2,6 @@
 
 #include <string.h>
 
-#include "engine.h"
-#include "loop.h"
-
 /* An ArrayBuffer for the events. false: there is none; an exception is pending. */
 static bool make_records(engine *e) {
   napi_value buffer;
@@ -35,7 +32,6 @@ void deliver(engine *e) {
   /* Before the call: what it causes belongs to a later batch. */
   batch_forget(batch, count);
   uint64_t told = batch->told;
-  if (batch->count > 0) loop_want_delivery(e);
 
   napi_value self, function, arguments[2], result;
   if (napi_get_reference_value(env, e->self, &self) == napi_ok && self != NULL &&
@@ -46,5 +42,4 @@ void deliver(engine *e) {
   report_exception(env);
   napi_close_handle_scope(env, scope);
   batch_part(batch, told);
-  if (!e->closing) loop_update_activity(e);
 }

@@ -1,10 +1,10 @@
 #ifndef EDGEPROXY_DELIVER_H
 #define EDGEPROXY_DELIVER_H
 
-struct engine;
+#include "engine.h"
 
 /* Hands what happened to JavaScript, in one call of `deliver(count, records)` of the engine's object; the rest of it in
  * the next turn. */
-void deliver(struct engine *e);
+void deliver(engine *e);
 
 #endif

@@ -5,46 +5,20 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "engine.h"
-#include "loop.h"
+#include "ending.h"
 #include "relay.h"
+#include "side.h"
 #include "sockets.h"
-
-static void enqueue(engine *e, connection *c) {
-  struct dial_queue *dials = &e->dials;
-  c->previous = dials->last;
-  c->next = 0;
-  if (dials->last == 0) {
-    dials->first = c->number;
-    loop_want_dial_timer(e, c->dialled_at + e->connect_timeout);
-  } else {
-    table_find(&e->table, dials->last)->next = c->number;
-  }
-  dials->last = c->number;
-}
-
-void dial_forget(engine *e, connection *c) {
-  struct dial_queue *dials = &e->dials;
-  if (c->previous == 0)
-    dials->first = c->next;
-  else
-    table_find(&e->table, c->previous)->next = c->next;
-  if (c->next == 0)
-    dials->last = c->previous;
-  else
-    table_find(&e->table, c->next)->previous = c->previous;
-  c->previous = c->next = 0;
-}
 
 /* `here`: the kernel refused to dial, and nothing was sent. */
 static void fail(engine *e, connection *c, int error, bool here) {
   struct side *backend = &c->sides[BACKEND];
-  if (c->state == STATE_DIALLING) dial_forget(e, c);
+  if (c->state == STATE_DIALLING) queue_remove(&e->dials, &e->table, c);
   if (backend->fd >= 0) close(backend->fd);
   *backend = (struct side){.fd = -1};
   c->state = STATE_WAITING;
   c->contended = false;
-  tell_connect_failed(e, c, error, here);
+  tell_connect_failed(&e->batch, c->number, error, here);
 }
 
 static void connected(engine *e, connection *c) {
@@ -57,7 +31,7 @@ static void connected(engine *e, connection *c) {
   }
   c->state = STATE_OPEN;
   c->active_at = e->now;
-  tell_connected(e, c);
+  tell_connected(&e->batch, c->number, e->now - c->dialled_at);
   relay_start(e, c);
 }
 
@@ -95,11 +69,11 @@ void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, soc
     return;
   }
   c->state = STATE_DIALLING;
-  enqueue(e, c);
+  queue_add(&e->dials, &e->table, c);
   /* From now on it is told when the client is gone. */
-  if (c->sides[CLIENT].watched == 0 && !side_watch(e, c, CLIENT, false))
+  if (c->sides[CLIENT].watched == 0 && !side_watch(e->epoll_fd, c, CLIENT, false))
     connection_failed(e, c, CLIENT);
-  else if (!side_watch(e, c, BACKEND, true))
+  else if (!side_watch(e->epoll_fd, c, BACKEND, true))
     fail(e, c, errno, true);
 }
 
@@ -117,7 +91,7 @@ void dial_ready(engine *e, connection *c, uint32_t events) {
     fail(e, c, error, false);
     return;
   }
-  dial_forget(e, c);
+  queue_remove(&e->dials, &e->table, c);
   /* This edge may have told of more than the connection. */
   side_note(&c->sides[BACKEND], events & ~(uint32_t)EPOLLERR);
   if (error != 0) side_failed(&c->sides[BACKEND], error);
@@ -135,13 +109,9 @@ static void expire(engine *e, connection *c) {
 }
 
 void dials_expire(engine *e) {
-  while (e->dials.first != 0) {
-    connection *c = table_find(&e->table, e->dials.first);
-    uint64_t deadline = c->dialled_at + e->connect_timeout;
-    if (deadline > e->now || loop_is_late(e)) {
-      loop_want_dial_timer(e, deadline);
-      return;
-    }
+  connection *c;
+  while ((c = queue_first(&e->dials, &e->table)) != NULL) {
+    if (dial_deadline(e, c) > e->now || engine_is_late(e)) return;
     expire(e, c);
   }
 }

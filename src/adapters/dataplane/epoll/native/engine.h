@@ -9,16 +9,53 @@
 #include "batch.h"
 #include "buffers.h"
 #include "connection.h"
-#include "dial.h"
-#include "preread.h"
-#include "listener.h"
+#include "prereads.h"
+#include "queue.h"
 #include "sockets.h"
 #include "table.h"
-#include "timers.h"
+
+/* For each kind of work, in ns: a turn may bring several. */
+#define SHARE_OF_TURN 2000000ull
+
+struct listener {
+  int fd;
+  /* By what it is known above. */
+  int32_t id;
+  /* Its clients are told when their first bytes are there. NULL: at once. */
+  struct preread_queue *prereads;
+  /* The kernel cannot give more descriptors or memory: looked at again once a second. */
+  bool paused;
+  /* The engine's turn in which it was served last. */
+  uint32_t turn;
+  /* How often in a row clients waited when it was looked at, while they were left to others. */
+  uint8_t waited;
+};
+
+struct listeners {
+  struct listener *list;
+  uint32_t count;
+  uint32_t capacity;
+  uint32_t paused;
+  /* Clients are left to other processes: the loop looks after them now and then. */
+  bool held_back;
+  /* A descriptor to give up when there is none, so that a client can be accepted and told. -1: none */
+  int reserve_fd;
+};
+
+/* Where a look at all connections goes on. */
+struct scan {
+  /* Index of a slot of the table. */
+  uint32_t from;
+  /* Counts the looks. */
+  uint32_t pass;
+};
 
 /*
  * One engine: an epoll instance of its own, nested in the loop of the thread that made it. Everything runs on that
  * thread. It holds sockets and moves bytes; whatever has to be decided is told to JavaScript, which answers by commands.
+ *
+ * What is to be done later, a delivery, a scan, the end of a dial's time, shows in these fields; the loop, which nobody else
+ * needs to know, acts on them after each turn and each command.
  */
 typedef struct engine {
   /* -1 while there is nothing to do: an engine has descriptors only while it serves. */
@@ -40,7 +77,8 @@ typedef struct engine {
   struct buffers buffers;
   struct batch batch;
   struct listeners listeners;
-  struct dial_queue dials;
+  /* All dials have the same time, so the first to start is the first to run out of it. */
+  struct queue dials;
   struct prereads prereads;
   struct scan scan;
   /* Answers to `settle` that are owed, and how many more turns they may wait for sockets that are ready. */
@@ -57,10 +95,14 @@ typedef struct engine {
   uv_timer_t delivery_timer;
   uv_timer_t dial_timer;
   uv_timer_t preread_timer;
+  /* When it runs, in ns. */
+  uint64_t preread_timer_due;
   uv_timer_t scan_timer;
   /* Handles that libuv has not closed yet. */
   int open_handles;
   bool closing;
+  /* Called when libuv has let go of the engine. */
+  void (*closed)(struct engine *e);
 
   napi_env env;
   napi_async_context async_context;
@@ -75,7 +117,9 @@ typedef struct engine {
   uint8_t *records_data;
 } engine;
 
-/* libuv has let go of the engine. */
-void engine_closed(engine *e);
+/* What runs in this turn has had its share of it: the rest goes on in the next. */
+static inline bool engine_is_late(const engine *e) {
+  return uv_hrtime() - e->now >= SHARE_OF_TURN;
+}
 
 #endif

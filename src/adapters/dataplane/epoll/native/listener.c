@@ -9,9 +9,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "engine.h"
-#include "loop.h"
+#include "preread.h"
 #include "sockets.h"
+#include "tag.h"
 
 /* Clients that the kernel queues; it takes the smaller of this and `net.core.somaxconn`. */
 #define BACKLOG 4096
@@ -61,7 +61,6 @@ static int make_room(struct listeners *listeners) {
 int listener_add(engine *e, int fd, int32_t id, uint32_t preread_bytes, uint64_t preread_timeout) {
   struct listeners *listeners = &e->listeners;
   int error = make_room(listeners);
-  if (error == 0) error = loop_open(e);
   if (error != 0) return error;
   if (listeners->reserve_fd < 0) listeners->reserve_fd = open_reserve();
   if (listeners->reserve_fd < 0) return errno;
@@ -78,7 +77,7 @@ int listener_add(engine *e, int fd, int32_t id, uint32_t preread_bytes, uint64_t
     error = watch(e, listeners->count, EPOLL_CTL_ADD);
   }
   if (error == 0 && preread_bytes > 0) {
-    struct preread_queue *prereads = preread_queue_open(e, id, preread_bytes, preread_timeout);
+    struct preread_queue *prereads = prereads_open(&e->prereads, id, preread_bytes, preread_timeout);
     listeners->list[listeners->count].prereads = prereads;
     if (prereads == NULL) error = ENOMEM;
   }
@@ -100,7 +99,6 @@ static void hold_back(engine *e, bool held_back) {
     listeners->list[i].waited = 0;
     if (!listeners->list[i].paused) (void)watch(e, i, EPOLL_CTL_MOD);
   }
-  loop_want_patience_timer(e, held_back);
 }
 
 /* Clients whose preread is awaited hold no slot yet, and may be of the kind that says nothing. */
@@ -136,7 +134,6 @@ static void pause_accepting(engine *e, struct listener *listener) {
   (void)epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
   listener->paused = true;
   e->listeners.paused++;
-  loop_want_scan(e);
 }
 
 void listeners_resume(engine *e) {
@@ -155,9 +152,31 @@ static int next_client(const struct listener *listener, struct sockaddr_storage 
   return accept4(listener->fd, (struct sockaddr *)peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
+/* A client becomes a connection. false: out of memory, or all numbers are used. */
+static bool admit(engine *e, const struct listener *listener, int fd, const struct sockaddr_storage *peer) {
+  connection *c = table_take(&e->table);
+  if (c == NULL) return false;
+  c->state = STATE_WAITING;
+  c->accepted_at = e->now;
+  c->sides[CLIENT].fd = fd;
+  c->sides[BACKEND].fd = -1;
+  /* Inherited from the listening socket. */
+  c->sides[CLIENT].no_delay = true;
+  struct preread_queue *prereads = listener->prereads;
+  if (prereads != NULL && !prereads_add(&e->prereads, prereads, c, peer)) {
+    table_give_back(&e->table, c);
+    return false;
+  }
+  if (prereads == NULL)
+    tell_accepted(&e->batch, c->number, listener->id, peer, false);
+  else
+    preread_await(e, c);
+  return true;
+}
+
 static void refuse(engine *e, const struct listener *listener, int fd, const struct sockaddr_storage *peer) {
   close_with_end(fd, &e->buffers);
-  tell_refused(e, listener->id, peer);
+  tell_refused(&e->batch, listener->id, peer);
 }
 
 /* What one client's failed accept means for the next one. */
@@ -215,7 +234,7 @@ static void accept_batch(engine *e, struct listener *listener, int batch, bool p
     if (fd >= 0) {
       /* A client whose descriptor is still to be closed counts on. */
       bool full = e->table.size + e->batch.parting_count >= e->max_connections;
-      if (full || !connection_open(e, fd, listener->id, listener->prereads, &peer))
+      if (full || !admit(e, listener, fd, &peer))
         refuse(e, listener, fd, &peer);
       continue;
     }

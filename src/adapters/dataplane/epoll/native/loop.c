@@ -2,14 +2,16 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include "deliver.h"
 #include "dial.h"
-#include "engine.h"
+#include "ending.h"
+#include "listener.h"
+#include "preread.h"
 #include "relay.h"
+#include "tag.h"
 #include "timers.h"
 
 /* Sockets whose events are fetched at once, between two looks at the clock: each may have a MiB to pass on. What was not
@@ -22,13 +24,14 @@
 /* Turns that `settle` takes at most: so many are ready only while bytes flow, which nobody waits for. */
 #define SETTLE_TURNS 64
 
-/* For each kind of work, in ns: a turn may bring several. */
-#define SHARE_OF_TURN 2000000ull
-
 #define SCAN_MS 1000
 /* Clients are left to other processes for twice as long at most. */
 #define PATIENCE_MS 50
 #define NS_PER_MS 1000000ull
+
+/* What can wait is told after so many ms at most, or when there is enough for a turn: each call into JavaScript, and the
+ * frame that it writes to the primary, costs as much as what it tells of some connections. */
+#define TELL_WITHIN_MS 5
 
 static void dispatch(engine *e, const struct epoll_event *event) {
   uint64_t tag = event->data.u64;
@@ -66,19 +69,17 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
   (void)status;
   (void)events;
   (void)serve_ready(handle->data, READY_AT_ONCE);
+  loop_act(handle->data);
 }
 
 /* Serves what is ready before it tells, as long as that takes. */
 static void settle_on(engine *e) {
   if (e->settles == 0) return;
-  if (!serve_ready(e, SETTLE_AT_ONCE) && e->settle_turns-- > 0) {
-    loop_want_delivery(e);
-    return;
-  }
-  for (; e->settles > 0; e->settles--) tell_settled(e);
+  if (!serve_ready(e, SETTLE_AT_ONCE) && e->settle_turns-- > 0) return;
+  for (; e->settles > 0; e->settles--) tell_settled(&e->batch);
 }
 
-void settle(engine *e) {
+void loop_settle(engine *e) {
   e->settles++;
   e->settle_turns = SETTLE_TURNS;
   settle_on(e);
@@ -92,6 +93,7 @@ static void on_check(uv_check_t *handle) {
   uv_timer_stop(&e->delivery_timer);
   settle_on(e);
   deliver(e);
+  loop_act(e);
 }
 
 /* Exists so that the loop does not wait for sockets while there is something to tell. */
@@ -103,22 +105,27 @@ static void on_patience_timer(uv_timer_t *handle) {
   engine *e = handle->data;
   e->now = uv_hrtime();
   listeners_look(e);
+  loop_act(e);
 }
 
 static void on_delivery_timer(uv_timer_t *handle) {
-  loop_want_delivery(handle->data);
+  engine *e = handle->data;
+  if (e->batch.count > 0) e->batch.urgency = THIS_TURN;
+  loop_act(e);
 }
 
 static void on_dial_timer(uv_timer_t *handle) {
   engine *e = handle->data;
   e->now = uv_hrtime();
   dials_expire(e);
+  loop_act(e);
 }
 
 static void on_preread_timer(uv_timer_t *handle) {
   engine *e = handle->data;
   e->now = uv_hrtime();
   prereads_expire(e);
+  loop_act(e);
 }
 
 static void on_scan_timer(uv_timer_t *handle) {
@@ -126,12 +133,9 @@ static void on_scan_timer(uv_timer_t *handle) {
   e->now = uv_hrtime();
   if (!scan(e))
     uv_timer_start(&e->scan_timer, on_scan_timer, 0, 0);
-  else if (e->table.size > 0 || e->listeners.paused > 0)
-    uv_timer_start(&e->scan_timer, on_scan_timer, SCAN_MS, 0);
-}
-
-bool loop_is_late(const engine *e) {
-  return uv_hrtime() - e->now >= SHARE_OF_TURN;
+  else if (e->listeners.paused > 0)
+    listeners_resume(e);
+  loop_act(e);
 }
 
 void loop_init(engine *e, uv_loop_t *loop) {
@@ -156,13 +160,13 @@ void loop_init(engine *e, uv_loop_t *loop) {
 
 static void on_closed(uv_handle_t *handle) {
   engine *e = handle->data;
-  if (--e->open_handles == 0) engine_closed(e);
+  if (--e->open_handles == 0) e->closed(e);
 }
 
 static void on_poll_closed(uv_handle_t *handle) {
   engine *e = handle->data;
   free(handle);
-  if (--e->open_handles == 0) engine_closed(e);
+  if (--e->open_handles == 0) e->closed(e);
 }
 
 static void shut(engine *e) {
@@ -212,26 +216,13 @@ void loop_close(engine *e) {
   uv_close((uv_handle_t *)&e->scan_timer, on_closed);
 }
 
-void loop_want_delivery(engine *e) {
-  if (e->closing) return;
-  uv_check_start(&e->check, on_check);
-  uv_idle_start(&e->idle, on_idle);
-}
-
-void loop_want_patience_timer(engine *e, bool wanted) {
-  if (wanted && !e->closing)
-    uv_timer_start(&e->patience_timer, on_patience_timer, PATIENCE_MS, PATIENCE_MS);
-  else
-    uv_timer_stop(&e->patience_timer);
-}
-
-void loop_want_delivery_within(engine *e, uint64_t ms) {
-  if (!e->closing) uv_timer_start(&e->delivery_timer, on_delivery_timer, ms, 0);
-}
-
-void loop_want_scan(engine *e) {
-  if (e->closing || uv_is_active((uv_handle_t *)&e->scan_timer)) return;
-  uv_timer_start(&e->scan_timer, on_scan_timer, SCAN_MS, 0);
+static void act_on_batch(engine *e) {
+  if (e->batch.urgency == THIS_TURN || e->settles > 0) {
+    uv_check_start(&e->check, on_check);
+    uv_idle_start(&e->idle, on_idle);
+  } else if (e->batch.urgency == WITHIN_SOME_MS && !uv_is_active((uv_handle_t *)&e->delivery_timer)) {
+    uv_timer_start(&e->delivery_timer, on_delivery_timer, TELL_WITHIN_MS, 0);
+  }
 }
 
 /* In whole ms, never too few. */
@@ -240,21 +231,39 @@ static uint64_t wait_until(uint64_t deadline) {
   return deadline > now ? (deadline - now + NS_PER_MS - 1) / NS_PER_MS : 0;
 }
 
-void loop_want_dial_timer(engine *e, uint64_t deadline) {
-  /* One that runs already is early, never late: it looks and sets itself again. */
-  if (e->closing || uv_is_active((uv_handle_t *)&e->dial_timer)) return;
-  uv_timer_start(&e->dial_timer, on_dial_timer, wait_until(deadline), 0);
+/* A timer that runs already is early, never late: it looks, and is set again. */
+static void act_on_dials(engine *e) {
+  const connection *first = queue_first(&e->dials, &e->table);
+  if (first == NULL || uv_is_active((uv_handle_t *)&e->dial_timer)) return;
+  uv_timer_start(&e->dial_timer, on_dial_timer, wait_until(dial_deadline(e, first)), 0);
 }
 
-void loop_want_preread_timer(engine *e, uint64_t deadline) {
+static void act_on_prereads(engine *e) {
+  uint64_t due = e->prereads.due;
   /* Listeners have different times. */
-  bool is_early = uv_is_active((uv_handle_t *)&e->preread_timer) && e->prereads.due <= deadline;
-  if (e->closing || is_early) return;
-  e->prereads.due = deadline;
-  uv_timer_start(&e->preread_timer, on_preread_timer, wait_until(deadline), 0);
+  bool is_early = uv_is_active((uv_handle_t *)&e->preread_timer) && e->preread_timer_due <= due;
+  if (due == 0 || is_early) return;
+  e->preread_timer_due = due;
+  uv_timer_start(&e->preread_timer, on_preread_timer, wait_until(due), 0);
 }
 
-void loop_update_activity(engine *e) {
+static void act_on_listeners(engine *e) {
+  if (e->listeners.held_back) listeners_reconsider(e);
+  bool is_active = uv_is_active((uv_handle_t *)&e->patience_timer);
+  if (e->listeners.held_back && !is_active)
+    uv_timer_start(&e->patience_timer, on_patience_timer, PATIENCE_MS, PATIENCE_MS);
+  else if (!e->listeners.held_back && is_active)
+    uv_timer_stop(&e->patience_timer);
+}
+
+static void act_on_scan(engine *e) {
+  bool wanted = e->table.size > 0 || e->listeners.paused > 0;
+  if (wanted && !uv_is_active((uv_handle_t *)&e->scan_timer))
+    uv_timer_start(&e->scan_timer, on_scan_timer, SCAN_MS, 0);
+}
+
+/* Gives the epoll instance up, and lets the process end and the engine be collected, when there is nothing to do. */
+static void act_on_activity(engine *e) {
   bool active = e->listeners.count > 0 || e->table.size > 0 || e->batch.count > 0 || e->settles > 0;
   if (!active) {
     shut(e);
@@ -266,4 +275,14 @@ void loop_update_activity(engine *e) {
     napi_reference_ref(e->env, e->self, NULL);
   else
     napi_reference_unref(e->env, e->self, NULL);
+}
+
+void loop_act(engine *e) {
+  if (e->closing) return;
+  act_on_listeners(e);
+  act_on_batch(e);
+  act_on_dials(e);
+  act_on_prereads(e);
+  act_on_scan(e);
+  act_on_activity(e);
 }

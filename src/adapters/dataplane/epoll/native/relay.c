@@ -4,7 +4,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "engine.h"
+#include "ending.h"
+#include "side.h"
 #include "sockets.h"
 
 /* Bytes from one socket in one turn of the loop, or a read more, so that no connection holds the others up. */
@@ -92,7 +93,7 @@ static enum outcome pass_on(engine *e, connection *c, int from, uint32_t length,
   struct side *target = &c->sides[!from];
   /* Before the relay watches it at all, it is told later. */
   bool told = target->watched == 0 || (target->watched & EPOLLOUT);
-  if (source->waiting != NULL && (told || side_watch(e, c, !from, true))) return WAITS;
+  if (source->waiting != NULL && (told || side_watch(e->epoll_fd, c, !from, true))) return WAITS;
   connection_failed(e, c, !from);
   return OVER;
 }
@@ -154,7 +155,7 @@ static enum outcome pump(engine *e, connection *c, int from) {
     if (outcome != MOVES) return outcome;
   }
   /* There is more, of which no edge will tell; to ask epoll again makes one. */
-  if (source->watched == 0 || side_watch(e, c, from, false)) return WAITS;
+  if (source->watched == 0 || side_watch(e->epoll_fd, c, from, false)) return WAITS;
   connection_failed(e, c, from);
   return OVER;
 }
@@ -166,7 +167,7 @@ void relay_start(engine *e, connection *c) {
   if (client->watched == 0) client->readable = true;
   client->read_size = c->sides[BACKEND].read_size = FIRST_READ_BYTES;
   if (c->preread != NULL) {
-    preread_hand_over(e, c);
+    prereads_hand_over(&e->prereads, &e->buffers, c);
     if (client->waiting != NULL && flush(e, c, CLIENT) == OVER) return;
   }
   if (client->waiting == NULL && pump(e, c, CLIENT) == OVER) return;
@@ -174,7 +175,7 @@ void relay_start(engine *e, connection *c) {
   for (int i = 0; i < 2; i++) {
     bool blocked = c->sides[!i].waiting != NULL;
     bool enough = c->sides[i].watched != 0 && (!blocked || (c->sides[i].watched & EPOLLOUT));
-    if (!enough && !side_watch(e, c, i, blocked)) {
+    if (!enough && !side_watch(e->epoll_fd, c, i, blocked)) {
       connection_failed(e, c, i);
       return;
     }

@@ -1,7 +1,6 @@
 #include "timers.h"
 
-#include "engine.h"
-#include "loop.h"
+#include "ending.h"
 #include "relay.h"
 #include "sockets.h"
 #include "wire.h"
@@ -108,10 +107,9 @@ bool scan(engine *e) {
     connection *c = table_at(&e->table, index);
     /* Each scan looks at another share. */
     if (c != NULL && c->state == STATE_OPEN) check(e, c, (index + scan->pass) % period == 0);
-    if (scan->from % CONNECTIONS_PER_LOOK == 0 && loop_is_late(e)) return false;
+    if (scan->from % CONNECTIONS_PER_LOOK == 0 && engine_is_late(e)) return false;
   }
   scan->from = 0;
   scan->pass++;
-  if (e->listeners.paused > 0) listeners_resume(e);
   return true;
 }

@@ -2,20 +2,11 @@
 #define EDGEPROXY_TIMERS_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
-struct engine;
+#include "engine.h"
 
-/* Where a look at all connections goes on. */
-struct scan {
-  /* Index of a slot of the table. */
-  uint32_t from;
-  /* Counts the looks. */
-  uint32_t pass;
-};
-
-/* What is looked at once a second: silence, what peers acknowledge, listeners that are paused, long connections without
- * keepalive times. A part of it: true when this was the last. */
-bool scan(struct engine *e);
+/* What is looked at once a second of each connection: silence, what peers acknowledge, long ones without keepalive times.
+ * A part of it: true when this was the last. */
+bool scan(engine *e);
 
 #endif
