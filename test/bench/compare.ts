@@ -4,6 +4,7 @@ import { type Contestant, type Entrant, entrants } from './contestants.ts';
 import { bytesPerIdleConnection } from './idle-memory.ts';
 import { directTo, type LatencyPlan, latency, planLatency } from './latency.ts';
 import { MEASURES, type Measure } from './measures.ts';
+import { MIXES, mixed } from './mixed.ts';
 import type { Options, Part } from './options.ts';
 import type { Bench } from './processes.ts';
 import { missing, type Program } from './programs.ts';
@@ -21,6 +22,7 @@ export interface Comparison {
 const NEEDS: Readonly<Partial<Record<Part, readonly Program[]>>> = {
   memory: ['nginx', 'wrk'],
   traffic: ['nginx', 'wrk', 'iperf3'],
+  mixed: ['nginx', 'wrk', 'iperf3'],
   latency: ['nginx'],
 };
 
@@ -94,7 +96,7 @@ class Run {
     }
   }
 
-  /** Traffic and latency, on proxies that keep running. Gives what the latency was measured at. */
+  /** Traffic, alone and mixed, and latency, on proxies that keep running. Gives what the latency was measured at. */
   async load(parts: readonly Part[]): Promise<LatencyPlan | null> {
     const { rounds, seconds } = this.#options;
     const contestants: Contestant[] = [];
@@ -105,6 +107,7 @@ class Run {
         for (const contestant of turned(contestants, round))
           this.#note(round, measure, contestant.name, await run(this.#bench, contestant, seconds));
       }
+      if (parts.includes('mixed')) await this.#mixes(round, turned(contestants, round));
       if (plan !== null) await this.#latencies(round, turned(contestants, round), plan);
     }
     for (const { stop } of contestants) await stop();
@@ -112,7 +115,7 @@ class Run {
   }
 
   async #prepare(parts: readonly Part[], contestants: readonly Contestant[]): Promise<LatencyPlan | null> {
-    if (parts.includes('traffic')) {
+    if (parts.includes('traffic') || parts.includes('mixed')) {
       for (const { name, httpPort } of contestants) {
         this.#say(`warming up: ${name}`);
         await wrk(this.#bench, httpPort, WARM_UP_SECONDS, SHORT_CONNECTION);
@@ -120,6 +123,17 @@ class Run {
     }
     if (!parts.includes('latency')) return null;
     return planLatency(this.#bench, contestants, this.#backends, this.#options.seconds, this.#say);
+  }
+
+  async #mixes(round: number, contestants: readonly Contestant[]): Promise<void> {
+    for (const { streams, ...measures } of MIXES) {
+      for (const contestant of contestants) {
+        const { p50, p99, bytes } = await mixed(this.#bench, contestant, streams, this.#options.seconds);
+        this.#note(round, measures.p50, contestant.name, p50);
+        this.#note(round, measures.p99, contestant.name, p99);
+        this.#note(round, measures.bytes, contestant.name, bytes);
+      }
+    }
   }
 
   async #latencies(round: number, contestants: readonly Contestant[], plan: LatencyPlan): Promise<void> {

@@ -32,7 +32,8 @@ export async function wrk(
   return requests;
 }
 
-async function gigabytes(bench: Bench, port: number, seconds: number, streams: number): Promise<number> {
+/** Received by the bulk backend from `streams` streams at once. */
+export async function gigabytes(bench: Bench, port: number, seconds: number, streams: number): Promise<number> {
   const args = ['-c', '127.0.0.1', '-p', String(port), '-P', String(streams), '-t', String(seconds), '-J'];
   const text = await bench.output(pathOf('iperf3')!, args, seconds * 1000 + GRACE_MS);
   const report = JSON.parse(text) as { end: { sum_received: { bytes: number } } };
