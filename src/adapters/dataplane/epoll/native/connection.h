@@ -45,6 +45,10 @@ struct side {
   bool urgent;
   /* The peer's end was read. */
   bool ended;
+  /* The last read brought much. */
+  bool is_bulk;
+  /* There is more to move, when it is the connection's turn. */
+  bool is_due;
   bool no_delay;
   /* Something was sent to it. */
   bool written;
@@ -64,6 +68,9 @@ typedef struct connection {
   bool keepalive;
   /* Others may be waiting for the backend's slot: its end is told before the client learns of it. */
   bool contended;
+  /* It is in the queue of those that have more to move; the side whose turn it is then, if both have. */
+  bool is_queued;
+  uint8_t next_turn;
   /* One side failed, and the other had acknowledged all that it finished, when this was looked at last. */
   bool delivered;
   /* The port that is dialled, if the kernel may give it to the socket that dials; in network byte order. 0: it does not. */

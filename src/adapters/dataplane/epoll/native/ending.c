@@ -20,6 +20,7 @@ static void part(engine *e, connection *c, bool reset) {
 /* All descriptors are closed when this is told, or the client's is about to be. */
 static void over(engine *e, connection *c, enum close_reason reason) {
   if (c->state == STATE_DIALLING) queue_remove(&e->dials, &e->table, c);
+  if (c->is_queued) queue_remove(&e->bulk, &e->table, c);
   for (int i = 0; i < 2; i++) {
     struct side *side = &c->sides[i];
     if (side->waiting != NULL) buffers_release(&e->buffers, side->waiting);

@@ -79,6 +79,10 @@ typedef struct engine {
   struct listeners listeners;
   /* All dials have the same time, so the first to start is the first to run out of it. */
   struct queue dials;
+  /* Open connections that have more to move than one turn of the loop is to bring. */
+  struct queue bulk;
+  /* Bytes that were moved in this turn. */
+  uint64_t moved;
   struct prereads prereads;
   struct scan scan;
   /* Answers to `settle` that are owed, and how many more turns they may wait for sockets that are ready. */

@@ -8,8 +8,14 @@
 #include "side.h"
 #include "sockets.h"
 
-/* Bytes from one socket in one turn of the loop, or a read more, so that no connection holds the others up. */
-#define BYTES_PER_TURN (1024 * 1024)
+/* Bytes that a connection moves before others have their turn: one read at its largest. */
+#define SLICE_BYTES SCRATCH_BYTES
+
+/* A direction that brought so many bytes by its last read is bulk, and waits for its turn when there is other work. */
+#define BULK_BYTES (32 * 1024)
+
+/* Bytes that are moved as their events come, in one turn of the loop: beyond, what is bulk waits. */
+#define BYTES_PER_TURN SCRATCH_BYTES
 
 /* Of a connection's first read, and again after its reader was slow: what is read in vain is held for it. Doubled with
  * every read that is full and passed on whole. */
@@ -116,10 +122,11 @@ static enum outcome end(engine *e, connection *c, int from) {
   return WAITS;
 }
 
-/* One read, passed on; adds its bytes to `moved`. */
-static enum outcome step(engine *e, connection *c, int from, uint64_t *moved) {
+/* One read of `most` bytes at most, passed on; adds its bytes to `moved`. */
+static enum outcome step(engine *e, connection *c, int from, uint32_t most, uint32_t *moved) {
   struct side *source = &c->sides[from];
   uint32_t wanted = buffers_are_scarce(&e->buffers) ? FIRST_READ_BYTES : source->read_size;
+  if (wanted > most) wanted = most;
   ssize_t n = recv(source->fd, e->buffers.scratch->data, wanted, 0);
   /* After a failure that has been told, the kernel says the end of whatever there was. */
   if (n == 0) return source->failed && !source->finished ? failed(e, c, from, 0) : end(e, c, from);
@@ -129,7 +136,9 @@ static enum outcome step(engine *e, connection *c, int from, uint64_t *moved) {
     source->readable = false;
     return WAITS;
   }
-  *moved += (uint64_t)n;
+  *moved += (uint32_t)n;
+  e->moved += (uint64_t)n;
+  source->is_bulk = n >= BULK_BYTES;
   /* epoll(7): a short read has emptied a stream's queue. When the end had come before, there is only that left. */
   bool emptied = n < wanted && !source->urgent;
   bool last = emptied && source->hung_up && !source->failed;
@@ -138,26 +147,76 @@ static enum outcome step(engine *e, connection *c, int from, uint64_t *moved) {
   enum outcome outcome = dropped ? MOVES : pass_on(e, c, from, (uint32_t)n, last);
   if (outcome != MOVES) return outcome;
   if (last) return end(e, c, from);
-  if (n == wanted && wanted < SCRATCH_BYTES) source->read_size = wanted * 2;
+  if (n == source->read_size && n < SCRATCH_BYTES) source->read_size *= 2;
   if (!emptied || source->hung_up) return MOVES;
   /* What comes later is another edge. */
   source->readable = false;
   return WAITS;
 }
 
-/* Moves what there is from one side to the other. */
-static enum outcome pump(engine *e, connection *c, int from) {
+/* There is other work, which bulk is not to hold up. */
+static bool is_crowded(const engine *e) {
+  return e->bulk.first != 0 || e->moved >= BYTES_PER_TURN;
+}
+
+/* A direction has more to move when it is its connection's turn. */
+static void wait_for_turn(engine *e, connection *c, int from) {
+  c->sides[from].is_due = true;
+  if (c->is_queued) return;
+  c->is_queued = true;
+  queue_add(&e->bulk, &e->table, c);
+}
+
+/* Moves what there is from one side to the other, up to `most` bytes; what is left then waits for its turn, as no edge
+ * will tell of it. */
+static enum outcome pump(engine *e, connection *c, int from, uint32_t most) {
   struct side *source = &c->sides[from];
-  uint64_t moved = 0;
-  while (moved < BYTES_PER_TURN) {
-    if (!source->readable || source->ended) return WAITS;
-    enum outcome outcome = step(e, c, from, &moved);
+  uint32_t moved = 0;
+  while (source->readable && !source->ended) {
+    if (moved >= most) {
+      wait_for_turn(e, c, from);
+      return WAITS;
+    }
+    enum outcome outcome = step(e, c, from, most - moved, &moved);
     if (outcome != MOVES) return outcome;
   }
-  /* There is more, of which no edge will tell; to ask epoll again makes one. */
-  if (source->watched == 0 || side_watch(e->epoll_fd, c, from, false)) return WAITS;
-  connection_failed(e, c, from);
-  return OVER;
+  return WAITS;
+}
+
+/* The same for an event: at once, unless it is bulk and there is other work. */
+static enum outcome pump_or_wait(engine *e, connection *c, int from) {
+  bool crowded = is_crowded(e);
+  if (c->sides[from].is_due) return WAITS;
+  if (!crowded || !c->sides[from].is_bulk) return pump(e, c, from, crowded ? FIRST_READ_BYTES : SLICE_BYTES);
+  wait_for_turn(e, c, from);
+  return WAITS;
+}
+
+/* Sends what waits, and goes on to read when that is done. */
+static enum outcome resume(engine *e, connection *c, int from) {
+  enum outcome outcome = flush(e, c, from);
+  return outcome == MOVES ? pump(e, c, from, SLICE_BYTES) : outcome;
+}
+
+static void take_turn(engine *e, connection *c) {
+  queue_remove(&e->bulk, &e->table, c);
+  c->is_queued = false;
+  /* Both directions in turn. */
+  int from = c->sides[c->next_turn].is_due ? c->next_turn : !c->next_turn;
+  c->next_turn = !from;
+  c->sides[from].is_due = false;
+  enum outcome outcome = c->sides[from].waiting != NULL ? resume(e, c, from) : pump(e, c, from, SLICE_BYTES);
+  if (outcome != OVER && c->sides[!from].is_due) wait_for_turn(e, c, !from);
+}
+
+void relay_bulk(engine *e, uint64_t share) {
+  uint64_t start = e->now;
+  connection *c;
+  e->moved = 0;
+  while (e->now - start < share && (c = queue_first(&e->bulk, &e->table)) != NULL) {
+    take_turn(e, c);
+    e->now = uv_hrtime();
+  }
 }
 
 void relay_start(engine *e, connection *c) {
@@ -170,8 +229,8 @@ void relay_start(engine *e, connection *c) {
     prereads_hand_over(&e->prereads, &e->buffers, c);
     if (client->waiting != NULL && flush(e, c, CLIENT) == OVER) return;
   }
-  if (client->waiting == NULL && pump(e, c, CLIENT) == OVER) return;
-  if (c->sides[BACKEND].readable && c->sides[BACKEND].waiting == NULL && pump(e, c, BACKEND) == OVER) return;
+  if (client->waiting == NULL && pump_or_wait(e, c, CLIENT) == OVER) return;
+  if (c->sides[BACKEND].readable && c->sides[BACKEND].waiting == NULL && pump_or_wait(e, c, BACKEND) == OVER) return;
   for (int i = 0; i < 2; i++) {
     bool blocked = c->sides[!i].waiting != NULL;
     bool enough = c->sides[i].watched != 0 && (!blocked || (c->sides[i].watched & EPOLLOUT));
@@ -189,11 +248,14 @@ void relay_ready(engine *e, connection *c, int side, uint32_t events) {
   /* A side that is not being read would never be found out by a read. */
   bool unread = source->ended || source->waiting != NULL;
   if (source->failed && (source->finished || unread) && failed(e, c, side, 0) == OVER) return;
-  if ((events & EPOLLOUT) && c->sides[!side].waiting != NULL) {
-    enum outcome outcome = flush(e, c, !side);
-    if (outcome == OVER || (outcome == MOVES && pump(e, c, !side) == OVER)) return;
+  struct chunk *waiting = c->sides[!side].waiting;
+  if ((events & EPOLLOUT) && waiting != NULL) {
+    if (waiting->length >= BULK_BYTES && is_crowded(e))
+      wait_for_turn(e, c, !side);
+    else if (resume(e, c, !side) == OVER)
+      return;
   }
-  if (source->waiting == NULL) pump(e, c, side);
+  if (source->waiting == NULL) (void)pump_or_wait(e, c, side);
 }
 
 void relay_check(engine *e, connection *c) {
