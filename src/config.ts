@@ -8,7 +8,7 @@ import { PORTS_VARIABLES } from './modules/ports/variables.ts';
 import { PROCESS_VARIABLES } from './modules/process/variables.ts';
 import { ROUTING_VARIABLES } from './modules/routing/variables.ts';
 import { WORKERS_VARIABLES } from './modules/workers/variables.ts';
-import { type ConfigProblem, INTERNAL, type Variable } from './variable.ts';
+import { type ConfigProblem, INTERNAL, PREFIX, type Variable } from './variable.ts';
 
 export type { AdminAddress } from './modules/admin/variables.ts';
 export type { Variable } from './variable.ts';
@@ -89,7 +89,7 @@ export function effectiveVariables(
 /** Variables with our prefix that we do not know: most likely misspelt. */
 export function unknownVariables(env: Environment): string[] {
   return Object.keys(env).filter(
-    (name) => name.startsWith('EDGEPROXY_') && !Object.hasOwn(VARIABLES, name) && !INTERNAL.includes(name),
+    (name) => name.startsWith(PREFIX) && !Object.hasOwn(VARIABLES, name) && !INTERNAL.includes(name),
   );
 }
 

@@ -75,6 +75,9 @@ export function parseEndpoint(text: string): { host: string; port: number } | un
   return { host: address.text, port };
 }
 
+/** Of all variables that are ours alone. */
+export const PREFIX = 'EDGEPROXY_';
+
 /** What the primary tells its workers through the environment: what they need before they can be told anything else. */
 export const INCARNATION_VARIABLE = 'EDGEPROXY_INTERNAL_INCARNATION';
 /** The primary's pid. */

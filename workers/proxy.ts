@@ -8,13 +8,12 @@ import { loadAddon } from '../src/adapters/dataplane/epoll/load-addon.ts';
 import { StreamDataPlane } from '../src/adapters/dataplane/stream/stream-data-plane.ts';
 import { ChannelPicker } from '../src/adapters/outbound/channel-picker.ts';
 import { CHANNEL_FD } from '../src/adapters/outbound/cluster-launcher.ts';
-import { connectionBudget, descriptorLimit } from '../src/adapters/outbound/descriptor-limit.ts';
 import { primaryLog } from '../src/adapters/outbound/primary-log.ts';
 import { ServeConnections } from '../src/application/serve-connections.ts';
-import { readConfig } from '../src/config.ts';
 import { messageOf } from '../src/errors.ts';
-import { isPrimaryLifecycle, type WorkerLifecycle } from '../src/ipc/lifecycle.ts';
+import { isPrimaryLifecycle, type PrimaryLifecycle, type WorkerLifecycle } from '../src/ipc/lifecycle.ts';
 import type { ListeningHandle } from '../src/ipc/listening-socket.ts';
+import { readWorkerConfig, type WorkerConfig } from '../src/ipc/worker-config.ts';
 import { INCARNATION_VARIABLE, PRIMARY_VARIABLE } from '../src/variable.ts';
 
 // First of all: a worker without its primary serves nobody, and must not be left behind. Where the addon is, the kernel
@@ -23,7 +22,6 @@ loadAddon().addon?.dieWithParent();
 if (process.ppid !== Number(process.env[PRIMARY_VARIABLE])) process.exit(0);
 
 const incarnation = Number(process.env[INCARNATION_VARIABLE]);
-const config = readConfig(process.env);
 const log = primaryLog(tell);
 const clock = { now: () => performance.now() };
 process.title = `edgeproxy worker ${incarnation}`;
@@ -34,59 +32,85 @@ process.on('uncaughtException', (error) => fail(messageOf(error), error));
 for (const signal of ['SIGINT', 'SIGQUIT'] as const) process.on(signal, () => {});
 process.on('SIGTERM', () => tell({ edgeproxy: 'retire' }));
 
-const picker = new ChannelPicker({
-  socket: new net.Socket({ fd: CHANNEL_FD, readable: true, writable: true }),
-  incarnation,
-  timeoutMs: config.heartbeatTimeoutMs,
-  onHello: (denied) => {
-    if (denied !== null) fail(`the primary turned this worker away: ${denied}`);
-  },
-  onCap: (connections) => serve.dataPlane.acceptBelow(connections),
-  onSync: (round) => serve.sync(round),
-  onLost: () => process.exit(0),
-});
+/** A primary answers at once; one of another release may not know the question. In ms. */
+const CONFIG_MS = 10_000;
+const unconfigured = setTimeout(() => {
+  fail('the primary sent no configuration: is it of another release? Stop and start the proxy to change the version');
+}, CONFIG_MS);
 
 let draining = false;
-const serve = new ServeConnections(
-  { picker, clock, connectAttempts: config.connectAttempts, onIdle: () => draining && leave() },
-  (onEvents) => {
-    const options = {
-      connectTimeoutMs: config.connectTimeoutMs,
-      idleTimeoutMs: config.idleTimeoutMs,
-      halfCloseTimeoutMs: config.halfCloseTimeoutMs,
-      unackedTimeoutMs: config.unackedTimeoutMs,
-      maxConnections: connectionBudget(descriptorLimit(), config.listeners.length),
-      onEvents,
-      onReopen: reopen,
-    };
-    const choice = chooseEngine(config.engine, loadAddon);
-    if (choice.engine === 'epoll') return new EpollDataPlane(options, choice.addon);
-    return new StreamDataPlane(options, { lookAtWire: loadAddon().addon?.lookAtWire });
-  },
-);
+/** From its configuration on. */
+let serving: Serving | null = null;
+
+interface Serving {
+  readonly config: WorkerConfig;
+  readonly picker: ChannelPicker;
+  readonly connections: ServeConnections;
+}
+
+process.on('message', (message: unknown, handle: unknown) => {
+  if (!isPrimaryLifecycle(message)) return;
+  if (message.edgeproxy === 'config') configure(message.version, message.config);
+  // Nobody was accepted yet.
+  else if (serving === null) process.exit(0);
+  else if (message.edgeproxy === 'drain') drain(serving);
+  else listen(serving, message, handle as ListeningHandle);
+});
+tell({ edgeproxy: 'loaded' });
+
+function configure(version: unknown, given: unknown): void {
+  clearTimeout(unconfigured);
+  const config = readWorkerConfig(version, given);
+  if (typeof config === 'string') fail(config);
+  else serving = serve(config);
+}
+
+function serve(config: WorkerConfig): Serving {
+  const picker = new ChannelPicker({
+    socket: new net.Socket({ fd: CHANNEL_FD, readable: true, writable: true }),
+    incarnation,
+    timeoutMs: config.heartbeatTimeoutMs,
+    onHello: (denied) => {
+      if (denied !== null) fail(`the primary turned this worker away: ${denied}`);
+    },
+    onCap: (cap) => connections.dataPlane.acceptBelow(cap),
+    onSync: (round) => connections.sync(round),
+    onLost: () => process.exit(0),
+  });
+  const { connectAttempts, engine, connectTimeoutMs, idleTimeoutMs } = config;
+  const { halfCloseTimeoutMs, unackedTimeoutMs, maxConnections } = config;
+  const timeouts = { connectTimeoutMs, idleTimeoutMs, halfCloseTimeoutMs, unackedTimeoutMs };
+  const connections: ServeConnections = new ServeConnections(
+    { picker, clock, connectAttempts, onIdle: () => draining && leave(picker) },
+    (onEvents) => {
+      const options = { ...timeouts, maxConnections, onEvents, onReopen: () => reopen(connections) };
+      const choice = chooseEngine(engine, loadAddon);
+      if (choice.engine === 'epoll') return new EpollDataPlane(options, choice.addon);
+      return new StreamDataPlane(options, { lookAtWire: loadAddon().addon?.lookAtWire });
+    },
+  );
+  return { config, picker, connections };
+}
+
+type Listen = Extract<PrimaryLifecycle, { edgeproxy: 'listen' }>;
 
 /** What is answered in a millisecond or two as a rule. */
 const REOPEN_MS = 1000;
 
 let listening: Promise<void>[] = [];
-process.on('message', (message: unknown, handle: unknown) => {
-  if (!isPrimaryLifecycle(message)) return;
-  if (message.edgeproxy === 'drain') {
-    drain();
-    return;
-  }
+function listen({ connections }: Serving, { listener, last }: Listen, handle: ListeningHandle): void {
   // Asked for before the drain began.
   if (draining) {
-    (handle as ListeningHandle).close();
+    handle.close();
     return;
   }
   // They come one by one, each when the one before was received: a thousand take a while.
   reopening?.refresh();
-  listening.push(serve.dataPlane.listen(handle as ListeningHandle, message.listener));
-  if (!message.last) return;
+  listening.push(connections.dataPlane.listen(handle, listener));
+  if (!last) return;
   Promise.all(listening).then(accepting, notAccepting);
   listening = [];
-});
+}
 
 let hasAccepted = false;
 /** Also when it comes to accept again. */
@@ -105,13 +129,13 @@ function notAccepting(error: unknown): void {
 
 let reopening: NodeJS.Timeout | undefined;
 /** Asks for the listening sockets until it accepts again: Node gives up on a handle that did not arrive some times. */
-function reopen(): void {
+function reopen(connections: ServeConnections): void {
   if (draining) return;
   tell({ edgeproxy: 'reopen' });
   reopening = setTimeout(() => {
     // What came of them: all come again.
-    serve.dataPlane.stopAccepting();
-    reopen();
+    connections.dataPlane.stopAccepting();
+    reopen(connections);
   }, REOPEN_MS);
 }
 
@@ -120,23 +144,23 @@ function stopReopening(): void {
   reopening = undefined;
 }
 
-function drain(): void {
+function drain({ config, picker, connections }: Serving): void {
   draining = true;
   stopReopening();
-  serve.dataPlane.stopAccepting();
-  if (serve.size === 0) {
-    leave();
+  connections.dataPlane.stopAccepting();
+  if (connections.size === 0) {
+    leave(picker);
     return;
   }
   setTimeout(async () => {
-    const reset = await serve.cutAll();
+    const reset = await connections.cutAll();
     log.warn({ reset }, 'drain deadline: connections reset');
     tell({ edgeproxy: 'reset', connections: reset });
   }, config.shutdownTimeoutMs);
 }
 
 /** Everything is reported and nothing is open: goes once the last report is with the kernel. */
-function leave(): void {
+function leave(picker: ChannelPicker): void {
   picker.end(() => process.exit(0));
 }
 

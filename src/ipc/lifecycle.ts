@@ -3,6 +3,8 @@
  * others (pm2's agent sends some) have no `edgeproxy` and are passed over.
  */
 export type WorkerLifecycle =
+  /** It is loaded, and asks for its configuration: what is sent before that may find nobody who listens. */
+  | { readonly edgeproxy: 'loaded' }
   /** It listens on every socket that it was sent. */
   | { readonly edgeproxy: 'accepting' }
   /** It gave its listening sockets up for a while and needs them again. */
@@ -25,11 +27,14 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export type PrimaryLifecycle =
+  /** The answer to `loaded`; see `readWorkerConfig`. */
+  | { readonly edgeproxy: 'config'; readonly version: unknown; readonly config: unknown }
   /** Carries the socket of listener number `listener`; `last`: there is no further one. */
-  { readonly edgeproxy: 'listen'; readonly listener: number; readonly last: boolean } | { readonly edgeproxy: 'drain' };
+  | { readonly edgeproxy: 'listen'; readonly listener: number; readonly last: boolean }
+  | { readonly edgeproxy: 'drain' };
 
 /** Messages without content. */
-const PLAIN: ReadonlySet<unknown> = new Set(['accepting', 'reopen', 'retire']);
+const PLAIN: ReadonlySet<unknown> = new Set(['loaded', 'accepting', 'reopen', 'retire']);
 
 export function isLifecycleMessage(message: unknown): message is WorkerLifecycle {
   if (!isObject(message)) return false;
@@ -42,7 +47,8 @@ export function isLifecycleMessage(message: unknown): message is WorkerLifecycle
 
 export function isPrimaryLifecycle(message: unknown): message is PrimaryLifecycle {
   if (!isObject(message)) return false;
-  return message.edgeproxy === 'drain' || (message.edgeproxy === 'listen' && typeof message.listener === 'number');
+  if (message.edgeproxy === 'drain' || message.edgeproxy === 'config') return true;
+  return message.edgeproxy === 'listen' && typeof message.listener === 'number';
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -115,6 +115,29 @@ t.test('a primary whose code is gone from disk loads, answers and stops all the 
   t.same(defects, []);
 });
 
+t.test(
+  'new code that needs another configuration than the primary has says so, and a roll to it is refused',
+  async (t) => {
+    const { root, edit } = checkout(t);
+    const proxy = await startProxy(t, { root });
+    for (const [from, to, reason] of [
+      [/CONFIG_VERSION = \d+;/, 'CONFIG_VERSION = 99;', "configuration is of version 1, and this worker's of 99"],
+      ['engine: (value)', 'colour: atLeast(1),\n  engine: (value)', 'lacks what this worker needs (colour)'],
+    ] as const) {
+      let original = '';
+      edit('src/ipc/worker-config.ts', (text) => {
+        original = text;
+        return text.replace(from, to);
+      });
+      const { status, body } = await proxy.post<{ error: { message: string } }>('/api/v1/workers/roll');
+      t.equal(status, 503);
+      t.match(body.error.message, `${reason}: stop and start the proxy to change the version`);
+      edit('src/ipc/worker-config.ts', () => original);
+    }
+    t.equal((await proxy.serving()).length, 2, 'those of before serve on');
+  },
+);
+
 for (const engine of ['stream', 'epoll'] as const) {
   t.test(
     `${engine}: a worker that dies over code that no longer fits is replaced by one of its own release`,

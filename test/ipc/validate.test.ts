@@ -135,6 +135,7 @@ t.test('particular values that only their own field refuses', async (t) => {
 t.test('lifecycle messages are told from those of others', async (t) => {
   const log = { edgeproxy: 'log', level: 'warn', message: 'said', fields: {} };
   for (const message of [
+    { edgeproxy: 'loaded' },
     { edgeproxy: 'accepting' },
     { edgeproxy: 'retire' },
     { edgeproxy: 'failed', reason: 'x' },
@@ -143,6 +144,7 @@ t.test('lifecycle messages are told from those of others', async (t) => {
     t.ok(isLifecycleMessage(message), message.edgeproxy);
   t.ok(isPrimaryLifecycle({ edgeproxy: 'listen', listener: 0, last: true }));
   t.ok(isPrimaryLifecycle({ edgeproxy: 'drain' }));
+  t.ok(isPrimaryLifecycle({ edgeproxy: 'config', version: 1, config: {} }));
   for (const message of [
     null,
     undefined,

@@ -12,6 +12,7 @@ import type {
 import { codeOf, messageOf } from '../../errors.ts';
 import { isLifecycleMessage, type PrimaryLifecycle } from '../../ipc/lifecycle.ts';
 import type { ListeningSocket } from '../../ipc/listening-socket.ts';
+import { CONFIG_VERSION, type WorkerConfig } from '../../ipc/worker-config.ts';
 
 /** The primary's end of a worker's private channel, as far as a process's life goes. */
 export interface Session {
@@ -35,8 +36,9 @@ export interface WorkerFiles {
 
 export interface ClusterLauncherOptions {
   readonly code: WorkerFiles;
-  /** Environment beyond our own, for the worker of `incarnation`. */
-  readonly env: (incarnation: number) => Record<string, string>;
+  /** What the environment of the worker of `incarnation` has beside our own, or else than it; `undefined`: not. */
+  readonly env: (incarnation: number) => Readonly<Record<string, string | undefined>>;
+  readonly config: () => WorkerConfig;
   /** Asked anew for each worker. */
   readonly sockets: () => readonly ListeningSocket[];
   readonly openSession: (incarnation: number, socket: Duplex, events: SessionEvents) => Session;
@@ -116,7 +118,8 @@ export class ClusterLauncher implements WorkerLauncher {
     worker.on('error', () => {});
     const onMessage = (message: unknown) => {
       if (!isLifecycleMessage(message)) return;
-      if (message.edgeproxy === 'accepting') events.accepting();
+      if (message.edgeproxy === 'loaded') this.#sendConfig(worker);
+      else if (message.edgeproxy === 'accepting') events.accepting();
       else if (message.edgeproxy === 'retire') events.retiring();
       else if (message.edgeproxy === 'failed') reason ||= message.reason;
       else if (message.edgeproxy === 'reset') reset += message.connections;
@@ -139,6 +142,10 @@ export class ClusterLauncher implements WorkerLauncher {
       drain: () => send(worker, { edgeproxy: 'drain' }),
       kill,
     };
+  }
+
+  #sendConfig(worker: Worker): void {
+    send(worker, { edgeproxy: 'config', version: CONFIG_VERSION, config: this.#options.config() });
   }
 
   #sendSockets(worker: Worker): void {

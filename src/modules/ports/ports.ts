@@ -16,6 +16,8 @@ export class PortsModule implements Module {
   readonly name = 'ports';
   readonly #base: Base;
   sockets: readonly ListeningSocket[] = [];
+  /** Client connections that one worker has descriptors for. */
+  maxConnections = 1;
 
   constructor(base: Base) {
     this.#base = base;
@@ -29,8 +31,8 @@ export class PortsModule implements Module {
   start(): void {
     const { config, log } = this.#base;
     requireDescriptors(descriptorLimit(), config.listeners.length);
-    const connections = connectionBudget(descriptorLimit(), config.listeners.length);
-    if (isFew(connections)) log.warn({ connections }, FEW_CONNECTIONS);
+    this.maxConnections = connectionBudget(descriptorLimit(), config.listeners.length);
+    if (isFew(this.maxConnections)) log.warn({ connections: this.maxConnections }, FEW_CONNECTIONS);
     this.sockets = claimAddresses(config);
   }
 

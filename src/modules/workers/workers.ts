@@ -9,7 +9,9 @@ import { counter, gauge, type Metric } from '../../application/ports/metric.ts';
 import { WorkerSupervisor } from '../../application/supervise-workers.ts';
 import { within } from '../../application/within.ts';
 import { workerReasons } from '../../application/worker-reasons.ts';
-import { INCARNATION_VARIABLE, PRIMARY_VARIABLE } from '../../variable.ts';
+import type { Config } from '../../config.ts';
+import type { WorkerConfig } from '../../ipc/worker-config.ts';
+import { INCARNATION_VARIABLE, PREFIX, PRIMARY_VARIABLE } from '../../variable.ts';
 import type { BooksModule } from '../books/books.ts';
 import type { Base, Module } from '../module.ts';
 import type { PortsModule } from '../ports/ports.ts';
@@ -48,9 +50,16 @@ export class WorkersModule implements Module {
     const launcher = new ClusterLauncher({
       code: new WorkerCode(ROOT, log),
       env: (incarnation) => ({
+        // What they serve by they are told, and what they need not know, the admin token above all, they do not have.
+        ...Object.fromEntries(
+          Object.keys(process.env)
+            .filter((name) => name.startsWith(PREFIX))
+            .map((name) => [name, undefined]),
+        ),
         [INCARNATION_VARIABLE]: String(incarnation),
         [PRIMARY_VARIABLE]: String(process.pid),
       }),
+      config: () => ({ ...workerConfig(config), maxConnections: ports.maxConnections }),
       sockets: () => ports.sockets,
       ...{ log, boundary },
       openSession: (incarnation, socket, events) =>
@@ -96,4 +105,11 @@ export class WorkersModule implements Module {
     const { starting, serving, draining } = this.supervisor.health();
     return new Map(Object.entries({ starting, serving, draining }));
   }
+}
+
+function workerConfig(config: Config): Omit<WorkerConfig, 'maxConnections'> {
+  const { engine, connectTimeoutMs, connectAttempts, idleTimeoutMs, halfCloseTimeoutMs } = config;
+  const { unackedTimeoutMs, shutdownTimeoutMs, heartbeatTimeoutMs } = config;
+  const timeouts = { connectTimeoutMs, idleTimeoutMs, halfCloseTimeoutMs, unackedTimeoutMs };
+  return { engine, connectAttempts, ...timeouts, shutdownTimeoutMs, heartbeatTimeoutMs };
 }
