@@ -183,7 +183,7 @@ export class ServeConnections {
   #dial(conn: Conn, connection: Connection, to: Assignment): void {
     connection.assigned = to;
     connection.dialledAt = this.#options.clock.now();
-    this.#dataPlane.connect(conn, to.endpoint, 0, to.contended);
+    this.#dataPlane.connect(conn, { to: to.endpoint, contended: to.contended });
   }
 
   #connected(conn: Conn, rttMs: number): void {

@@ -1,4 +1,11 @@
-import type { CloseReason, Conn, DataPlane, DataPlaneEvent, Endpoint } from '../../src/application/ports/data-plane.ts';
+import type {
+  CloseReason,
+  Conn,
+  DataPlane,
+  DataPlaneEvent,
+  Dial,
+  Endpoint,
+} from '../../src/application/ports/data-plane.ts';
 
 type Wants =
   | { readonly kind: 'connect'; readonly to: Endpoint }
@@ -27,12 +34,15 @@ export class ScriptedDataPlane implements DataPlane {
   async listen(): Promise<void> {}
   stopAccepting(): void {}
   acceptBelow(): void {}
+  standBy(): void {}
+  watchHangUp(): void {}
   prereadMore(): void {}
   settle(): void {
     this.settles++;
   }
 
-  connect(conn: Conn, to: Endpoint, _skip?: number, contended?: boolean): void {
+  connect(conn: Conn, { to, contended }: Dial): void {
+    if (to === undefined) throw new Error('the worker has no sockets of backends');
     if (contended === true) this.contended.add(conn);
     this.#want(conn, { kind: 'connect', to });
   }

@@ -14,7 +14,7 @@ export function contendedSuite(t: Test, make: MakeEngine): void {
     const to = await backend(t);
     const near = await client(t, port);
     const { conn } = await rig.next('accepted');
-    rig.connect(conn, to.port, '127.0.0.1', 0, true);
+    rig.connect(conn, to.port, '127.0.0.1', { contended: true });
     await rig.next('connected');
     const far = await to.accept();
     near.socket.once('close', () => order.push('client'));
@@ -78,7 +78,7 @@ export function contendedSuite(t: Test, make: MakeEngine): void {
     const port = await rig.listen();
     const near = await client(t, port);
     const { conn } = await rig.next('accepted');
-    rig.connect(conn, 1, 'nowhere', 0, true);
+    rig.connect(conn, 1, 'nowhere', { contended: true });
     await rig.next('connectFailed');
     near.read();
     rig.reject(conn, 'close');

@@ -59,6 +59,37 @@ export function goneClientsSuite(t: Test, make: MakeEngine): void {
     });
   }
 
+  for (const sent of ['', 'a question that nobody reads']) {
+    t.test(
+      `while its backend is picked, and it is watched${sent === '' ? '' : ', after it sent something'}`,
+      async (t) => {
+        const { rig, near, conn } = await accepted(t);
+        near.socket.write(sent);
+        rig.watchHangUp(conn);
+        rig.watchHangUp(conn);
+        near.socket.resetAndDestroy();
+        t.match(await rig.closed(conn), { reason: 'client_reset', bytesToBackend: 0 });
+        t.equal(rig.engine.size, 0);
+      },
+    );
+  }
+
+  t.test('one that is watched, and only ends, is served', async (t) => {
+    const { rig, near, conn } = await accepted(t);
+    rig.watchHangUp(conn);
+    near.socket.end('question');
+    rig.settle();
+    await rig.next('settled');
+    t.same(rig.events, []);
+    const to = await backend(t);
+    rig.connect(conn, to.port);
+    const far = await to.accept();
+    t.equal((await far.read().all()).toString(), 'question');
+    far.socket.end('answer');
+    t.equal((await near.read().all()).toString(), 'answer');
+    t.match(await rig.closed(conn), { reason: 'finished', bytesToBackend: 8, bytesToClient: 6 });
+  });
+
   t.test('after a dial that got no answer, before another is asked for', async (t) => {
     const { rig, near, conn } = await accepted(t, { connectTimeoutMs: 50 });
     rig.connect(conn, await blackhole(t));

@@ -47,12 +47,12 @@ export function prereadBytesSuite(t: Test, make: MakeEngine): void {
         await ask(asks[0]);
         for (let i = 0; i < turns; i++) await nextTurn();
         if (failsFirst) {
-          rig.connect(conn, refusing, '127.0.0.1', preread.length);
+          rig.connect(conn, refusing, '127.0.0.1', { skip: preread.length });
           await rig.next('connectFailed');
           await ask(asks[1]);
         }
         const skipped = Math.round(skip * preread.length);
-        rig.connect(conn, to.port, '127.0.0.1', skipped);
+        rig.connect(conn, to.port, '127.0.0.1', { skip: skipped });
         await rig.next('connected');
         const far = await to.accept();
         const sentDown = send(far, down, seed + 1);
@@ -82,7 +82,7 @@ export function prereadBytesSuite(t: Test, make: MakeEngine): void {
     const { conn } = await rig.next('accepted');
     const bytes = await sent;
     const to = await backend(t);
-    rig.connect(conn, to.port, '127.0.0.1', 1);
+    rig.connect(conn, to.port, '127.0.0.1', { skip: 1 });
     const far = await to.accept();
     t.ok((await far.read().all()).equals(bytes.subarray(1)));
   });

@@ -31,14 +31,14 @@ export function prereadSuite(t: Test, make: MakeEngine): void {
   /** Connects, and holds what the backend gets in all against `expected`. */
   const served = async (t: Test, rig: Rig, conn: number, near: Peer, skip: number | undefined, expected: string) => {
     let to = await backend(t);
-    rig.connect(conn, to.port, '127.0.0.1', skip);
+    rig.connect(conn, to.port, '127.0.0.1', { skip });
     for (;;) {
       const end = await rig.until((event) => event.type === 'connected' || event.type === 'connectFailed');
       if (end.type === 'connected') break;
       // A short connect timer may be over on a machine with other work.
       t.match(end, { code: 'ETIMEDOUT' });
       to = await backend(t);
-      rig.connect(conn, to.port, '127.0.0.1', skip);
+      rig.connect(conn, to.port, '127.0.0.1', { skip });
     }
     const far = await to.accept();
     near.socket.end();
@@ -154,7 +154,7 @@ export function prereadSuite(t: Test, make: MakeEngine): void {
     const { near, conn } = await spoken(t, rig, port, 'head');
     const to = await backend(t);
     for (const skip of [-1, 5, 0.5, Number.NaN]) {
-      rig.connect(conn, to.port, '127.0.0.1', skip);
+      rig.connect(conn, to.port, '127.0.0.1', { skip });
       t.same(
         await rig.next('connectFailed'),
         { type: 'connectFailed', conn, code: 'EINVAL', here: true },
@@ -164,19 +164,19 @@ export function prereadSuite(t: Test, make: MakeEngine): void {
     await served(t, rig, conn, near, 4, '');
     await client(t, await rig.listen('127.0.0.1', 1));
     const plain = await rig.next('accepted');
-    rig.connect(plain.conn, to.port, '127.0.0.1', 1);
+    rig.connect(plain.conn, to.port, '127.0.0.1', { skip: 1 });
     t.match(await rig.next('connectFailed'), { conn: plain.conn, code: 'EINVAL' }, 'without a preread');
   });
 
   t.test('a preread outlives failed dials, and each dial skips what it says', async (t) => {
     const { rig, port } = await listening(t, {}, { connectTimeoutMs: 50 });
     const { near, conn } = await spoken(t, rig, port, 'PROXY hello');
-    rig.connect(conn, refusingPort(t), '127.0.0.1', 11);
+    rig.connect(conn, refusingPort(t), '127.0.0.1', { skip: 11 });
     await rig.next('connectFailed');
     rig.prereadMore(conn);
     near.socket.write(' and');
     t.equal(text((await rig.next('preread')).preread), 'PROXY hello and');
-    rig.connect(conn, await blackhole(t), '127.0.0.1', 0);
+    rig.connect(conn, await blackhole(t), '127.0.0.1', { skip: 0 });
     near.socket.write(' more');
     t.match(await rig.next('connectFailed'), { code: 'ETIMEDOUT' });
     await served(t, rig, conn, near, 6, 'hello and more');

@@ -7,6 +7,8 @@ import type {
   DataPlane,
   DataPlaneEvent,
   DataPlaneOptions,
+  Dial,
+  DialOptions,
   PrereadOptions,
 } from '../../src/application/ports/data-plane.ts';
 import { bindSocket } from '../fixtures/bind-socket.ts';
@@ -79,11 +81,19 @@ export class Rig {
     this.#call(() => this.engine.prereadMore(conn));
   }
 
-  connect(conn: Conn, port: number, host = '127.0.0.1', skip?: number, contended?: boolean): void {
+  connect(conn: Conn, port: number, host = '127.0.0.1', options: DialOptions = {}): void {
+    this.dial(conn, { ...options, to: { host, port } });
+  }
+
+  dial(conn: Conn, dial: Dial<Handle>): void {
     // One that is over already is ignored.
     if (this.#life.has(conn)) this.#life.set(conn, 'dialling');
     this.#prereads.takesBack(conn);
-    this.#call(() => this.engine.connect(conn, { host, port }, skip, contended));
+    this.#call(() => this.engine.connect(conn, dial));
+  }
+
+  watchHangUp(conn: Conn): void {
+    this.#call(() => this.engine.watchHangUp(conn));
   }
 
   settle(): void {

@@ -141,7 +141,30 @@ export function prereadProblem({ maxBytes, timeoutMs }: PrereadOptions): string 
   return '';
 }
 
-/** `Handle` is a bound listening socket as the platform passes it between processes. */
+/** How a client gets a backend. */
+export type Dial<Handle = unknown> = DialOptions &
+  (
+    | { readonly to: Endpoint; readonly socket?: undefined }
+    /**
+     * Of a connection to the backend that is open already, and of which nothing has been read here: out of a pool, or one
+     * that the backend made. It is taken over, whatever comes of it.
+     */
+    | { readonly socket: Handle; readonly to?: undefined }
+  );
+
+export interface DialOptions {
+  /** Bytes of ours that the backend gets before anything of the client's; not counted as the client's. */
+  readonly prefix?: Uint8Array | undefined;
+  /** Bytes of the preread, from its first on, that the backend does not get. Default: 0. */
+  readonly skip?: number | undefined;
+  /** Others may be waiting for the backend's slot. Default: false. */
+  readonly contended?: boolean;
+}
+
+/** What a `prefix` may have at most. */
+export const MAX_PREFIX_BYTES = 64 * 1024;
+
+/** `Handle` is a socket, bound to listen or connected, as the platform passes it between processes. */
 export interface DataPlane<Handle = unknown> {
   /**
    * Starts to accept on a bound socket. Resolves when the kernel queues clients; `listener` is echoed in `accepted`.
@@ -160,6 +183,12 @@ export interface DataPlane<Handle = unknown> {
    */
   acceptBelow(connections: number): void;
   /**
+   * On standby, an engine leaves all clients to the other processes that accept on the same sockets, and does not wake for
+   * them. Those that have waited for some 200 ms, 400 at most, are taken all the same, some at a time, for the others may hang.
+   * `stream`, which cannot pause a listening socket, ignores it.
+   */
+  standBy(standby: boolean): void;
+  /**
    * The preread so far is not enough to decide. Ends in one `preread`, or in `closed`: `preread` comes when at least one more byte
    * is there, or with `complete` when there will be none, because there are `maxBytes`, the client sent its end, or its
    * `timeoutMs` are over; at once when that is so already. Calls before the answer count as one. `connect`, `reject` and
@@ -168,16 +197,26 @@ export interface DataPlane<Handle = unknown> {
   prereadMore(conn: Conn): void;
   /**
    * Dials for an accepted client that is neither dialling nor connected. Ends in `connected`, `connectFailed` or `closed`.
-   * Ignored, as `reject` is, for a connection that is ending already: its `closed` is on the way. Of the preread that was told,
-   * all but the first `skip` bytes go to the backend before anything else, and count as bytes to the backend. A `skip` that
-   * is no integer from 0 to the preread's length fails with EINVAL. The preread outlives a failed dial: the next may skip another
-   * number of bytes.
+   * Ignored, as `reject` is, for a connection that is ending already: its `closed` is on the way. With a `socket` it ends
+   * with `rttMs` 0, or fails with ENOTCONN when its peer has reset it. EINVAL: there is no such endpoint, `prefix` has more
+   * than `MAX_PREFIX_BYTES`, or `skip` is no integer from 0 to the length of the preread that was told.
    *
-   * `contended`: others may be waiting for the backend's slot, and the client comes again, perhaps through another process,
-   * as soon as it learns that this connection is over. So `closed` is told before: first the backend's descriptor is
-   * closed, then `closed` delivered, and then the client gets its end or reset.
+   * The backend gets `prefix`, then all but the first `skip` bytes of the preread, which count as bytes to the backend, and
+   * then what else the client sends. The preread outlives a failed dial, for which the next may skip another number of
+   * bytes. `prefix` is given with each, and not to be changed before its outcome.
+   *
+   * `contended`: the client comes again, perhaps through another process, as soon as it learns that this connection is over.
+   * So `closed` is told before: first the backend's descriptor is closed, then `closed` delivered, and then the client gets
+   * its end or reset.
    */
-  connect(conn: Conn, to: Endpoint, skip?: number, contended?: boolean): void;
+  connect(conn: Conn, dial: Dial<Handle>): void;
+  /**
+   * A client that is neither dialling nor connected will wait for long: from now on its reset ends in `closed`
+   * (`client_reset`) as it comes, not only at the next `connect`. Its end, behind a request, is none. `stream`, which cannot
+   * see a reset without reading what came before, looks once a second, asked or not, and sees it only where the platform
+   * tells. Costs a system call, so it is for those whose answer does not come at once.
+   */
+  watchHangUp(conn: Conn): void;
   /** Turns away an accepted client that is neither dialling nor connected. Ends in `closed`. */
   reject(conn: Conn, how: RejectHow): void;
   /** Resets both sides of a connection in any state. Ends in `closed`. Unknown numbers are ignored, as races make them. */

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import t, { type Test } from 'tap';
-import { Connection, type ConnectionOwner } from '../../../src/adapters/dataplane/stream/connection.ts';
+import { Connection } from '../../../src/adapters/dataplane/stream/connection.ts';
+import type { ConnectionOwner } from '../../../src/adapters/dataplane/stream/connection-owner.ts';
 import { ReadBuffers } from '../../../src/adapters/dataplane/stream/read-buffers.ts';
 import { Side } from '../../../src/adapters/dataplane/stream/side.ts';
 import type { DataPlaneEvent } from '../../../src/application/ports/data-plane.ts';
@@ -86,7 +87,7 @@ async function subject(t: Test): Promise<Subject> {
   };
   const connection = new Connection(1, owner, accepted);
   const arrived = once(back, 'connection');
-  connection.connect({ host: '127.0.0.1', port: port(back) }, 0, false);
+  connection.connect({ to: { host: '127.0.0.1', port: port(back) } });
   const [backend]: net.Socket[] = await arrived;
   if (backend === undefined) throw new Error('nothing was dialled');
   sockets.push(client, backend);

@@ -21,6 +21,6 @@ await engine.listen(bound.handle, 3);
 process.send?.({ type: 'port', port: bound.port });
 process.on('message', ({ conn, dial }: { conn: number; dial?: number }) => {
   if (dial === undefined) engine.close(conn);
-  else engine.connect(conn, { host: '127.0.0.1', port: dial });
+  else engine.connect(conn, { to: { host: '127.0.0.1', port: dial } });
 });
 process.on('disconnect', () => process.exit());

@@ -35,7 +35,7 @@ const engine = makeEngine(engineName, {
       if (event.type === 'closed') closed++;
       if (event.type !== 'accepted') continue;
       accepted++;
-      engine.connect(event.conn, { host: '127.0.0.1', port: backendPort });
+      engine.connect(event.conn, { to: { host: '127.0.0.1', port: backendPort } });
     }
   },
 });

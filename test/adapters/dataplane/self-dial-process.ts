@@ -46,7 +46,7 @@ function onEvent(event: DataPlaneEvent): void {
     outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
     dials++;
   }
-  if (event.type !== 'connected' && dials < DIALS) engine.connect(event.conn, to);
+  if (event.type !== 'connected' && dials < DIALS) engine.connect(event.conn, { to });
   else done();
 }
 

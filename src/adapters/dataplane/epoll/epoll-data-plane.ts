@@ -3,7 +3,7 @@ import {
   type Conn,
   type DataPlane,
   type DataPlaneOptions,
-  type Endpoint,
+  type Dial,
   type PrereadOptions,
   prereadProblem,
   type RejectHow,
@@ -73,8 +73,23 @@ export class EpollDataPlane implements DataPlane<ListeningHandle> {
     this.#native.prereadMore(conn);
   }
 
-  connect(conn: Conn, to: Endpoint, skip = 0, contended = false): void {
-    this.#native.connect(conn, to.host, to.port, skip, contended);
+  standBy(standby: boolean): void {
+    this.#native.standBy(standby);
+  }
+
+  watchHangUp(conn: Conn): void {
+    this.#native.watchHangUp(conn);
+  }
+
+  connect(conn: Conn, dial: Dial<ListeningHandle>): void {
+    const { skip = 0, contended = false, prefix } = dial;
+    if (dial.socket === undefined) {
+      this.#native.connect(conn, dial.to.host, dial.to.port, -1, skip, contended, prefix);
+      return;
+    }
+    // As with listening sockets: the engine has a duplicate.
+    this.#native.connect(conn, '', 0, descriptorOf(dial.socket), skip, contended, prefix);
+    dial.socket.close();
   }
 
   reject(conn: Conn, how: RejectHow): void {

@@ -11,10 +11,21 @@ export interface NativeEngine {
   listen(fd: number, listener: number, prereadBytes: number, prereadTimeoutMs: number): void;
   stopAccepting(): void;
   acceptBelow(connections: number): void;
+  standBy(standby: boolean): void;
+  watchHangUp(conn: number): void;
   prereadMore(conn: number): void;
   /** The bytes that a record of `deliver` tells of, a copy. `undefined`: the answer was taken back, or the connection is over. */
   preread(conn: number, isAnswer: boolean): Uint8Array | undefined;
-  connect(conn: number, host: string, port: number, skip: number, contended: boolean): void;
+  /** `fd`: of a socket that is connected, which is duplicated; -1: there is none. */
+  connect(
+    conn: number,
+    host: string,
+    port: number,
+    fd: number,
+    skip: number,
+    contended: boolean,
+    prefix: Uint8Array | undefined,
+  ): void;
   reject(conn: number, reset: boolean): void;
   close(conn: number): void;
   settle(): void;

@@ -3,34 +3,18 @@ import type {
   CloseReason,
   Conn,
   DataPlaneEvent,
-  DataPlaneOptions,
-  Endpoint,
+  Dial as DialRequest,
   RejectHow,
 } from '../../../application/ports/data-plane.ts';
 import { codeOf } from '../../../errors.ts';
-import { ClientPreread, type Events, type PrereadSource } from './client-preread.ts';
+import { ClientPreread, type PrereadSource } from './client-preread.ts';
+import type { ConnectionOwner } from './connection-owner.ts';
 import { Delivery } from './delivery.ts';
 import { Dial } from './dial.ts';
-import { isEndpoint } from './endpoint.ts';
-import { isGone } from './node-internals.ts';
-import type { ReadBuffers } from './read-buffers.ts';
+import { dialProblem } from './dial-problem.ts';
+import { isGone, type TcpHandle } from './node-internals.ts';
 import { type ClientSource, Side, type SideOwner } from './side.ts';
 import { Silence } from './silence.ts';
-import type { TurnShare } from './turn-share.ts';
-import type { LookAtWire } from './wire-watch.ts';
-
-/** What a connection needs of the engine that holds it. */
-export interface ConnectionOwner {
-  readonly options: DataPlaneOptions;
-  readonly buffers: ReadBuffers;
-  readonly events: Events;
-  /** For timers that have come due. */
-  readonly timeouts: Pick<TurnShare, 'do'>;
-  /** `undefined`: nobody can ask the kernel. */
-  readonly lookAtWire: LookAtWire | undefined;
-  /** All descriptors of the connection are closed. */
-  ended(conn: Conn): void;
-}
 
 type State =
   /** accepted, or its last dial failed */
@@ -57,8 +41,8 @@ export class Connection implements SideOwner {
   #silence: Silence | null = null;
   /** Until bytes flow; `null` as well: the listener has no preread. */
   #preread: ClientPreread | null;
-  /** Bytes of the preread that the backend is not to get. */
-  #skip = 0;
+  /** The last dial's. */
+  #request: DialRequest | null = null;
   #contended = false;
   /** How the client is to learn that a contended connection is over, once that was told; `null`: it is not over, or told. */
   #part: (() => void) | null = null;
@@ -85,26 +69,31 @@ export class Connection implements SideOwner {
     if (this.#state === 'waiting') this.#preread?.ask();
   }
 
-  connect(to: Endpoint, skip: number, contended: boolean): void {
-    if (this.#state !== 'waiting') return;
+  /** `false`: the socket of `request`, if it has one, is its caller's still. */
+  connect(request: DialRequest): boolean {
+    if (this.#state !== 'waiting') return false;
     this.#preread?.takeBack();
     // No backend needs to hear of it.
     if (isGone(this.#client.socket)) {
       this.#fail(this.#client);
-      return;
+      return false;
     }
-    if (!isEndpoint(to) || !(this.#preread?.canSkip(skip) ?? skip === 0)) {
-      this.#owner.events.push({ type: 'connectFailed', conn: this.#conn, code: 'EINVAL', here: true });
-      return;
+    const code = dialProblem(request, this.#preread);
+    if (code !== '') {
+      this.#owner.events.push({ type: 'connectFailed', conn: this.#conn, code, here: code === 'EINVAL' });
+      return false;
     }
-    this.#skip = skip;
-    this.#contended = contended;
+    const { to, socket } = request;
+    this.#request = request;
+    this.#contended = request.contended ?? false;
     this.#state = 'dialling';
-    const backend = new Side(this, this.#owner.buffers, null);
+    const { options, timeouts, buffers } = this.#owner;
+    const backend = new Side(this, buffers, to === undefined ? (socket as TcpHandle) : null);
     this.#backend = backend;
-    const { options, timeouts } = this.#owner;
-    const dial = new Dial(backend, to, options.connectTimeoutMs, timeouts, () => this.#connected(backend, dial));
-    this.#dial = dial;
+    if (to === undefined) this.#connected(backend, null);
+    else
+      this.#dial = new Dial(backend, to, options.connectTimeoutMs, timeouts, (dial) => this.#connected(backend, dial));
+    return true;
   }
 
   reject(how: RejectHow): void {
@@ -206,19 +195,21 @@ export class Connection implements SideOwner {
     }
   }
 
-  #connected(backend: Side, dial: Dial): void {
+  /** `dial`: `null` for a backend that was connected before. */
+  #connected(backend: Side, dial: Dial | null): void {
     if (this.#state !== 'dialling') return;
-    dial.stop();
+    dial?.stop();
     this.#state = 'open';
     const now = performance.now();
     this.#silence = new Silence(now);
-    this.#owner.events.push({ type: 'connected', conn: this.#conn, rttMs: now - dial.startedAt });
+    this.#owner.events.push({ type: 'connected', conn: this.#conn, rttMs: dial === null ? 0 : now - dial.startedAt });
     const client = this.#client;
     const preread = this.#preread;
     preread?.stop();
     this.#preread = null;
     backend.start(client);
-    client.start(backend, preread?.rest(this.#skip));
+    if (this.#request?.prefix !== undefined) backend.tell(this.#request.prefix);
+    client.start(backend, preread?.rest(this.#request?.skip ?? 0));
     // Its end came with the preread, when there was nobody to pass it on to.
     if (client.ended) this.sideEnded(client);
   }

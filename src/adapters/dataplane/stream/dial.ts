@@ -18,7 +18,7 @@ export class Dial {
     { host, port }: Endpoint,
     timeoutMs: number,
     timeouts: Pick<TurnShare, 'do'>,
-    connected: () => void,
+    connected: (dial: Dial) => void,
   ) {
     const { socket } = backend;
     const timedOut = () => {
@@ -30,7 +30,7 @@ export class Dial {
     this.#timer = setTimeout(() => timeouts.do(timedOut), timeoutMs);
     socket.once('connect', () => {
       if (!isOwnPeer(socket)) {
-        connected();
+        connected(this);
         return;
       }
       this.fail('ECONNREFUSED');

@@ -31,7 +31,7 @@ export function makeSocket(options: PrivateSocketOptions): net.Socket {
   return new net.Socket(options as object);
 }
 
-function isTcpHandle(value: unknown): value is TcpHandle {
+export function isTcpHandle(value: unknown): value is TcpHandle {
   const handle = value as Partial<TcpHandle> | null | undefined;
   return (
     typeof handle?.getpeername === 'function' &&

@@ -122,6 +122,12 @@ export class Side {
     if (first.length === 0 || this.#pass(first)) this.socket.resume();
   }
 
+  /** Sends what does not come from the other side. */
+  tell(bytes: Uint8Array): void {
+    this.#wire.sent();
+    this.socket.write(bytes);
+  }
+
   /** A write of nothing, which fails if the peer is gone. */
   probe(): void {
     this.socket.write(NOTHING);

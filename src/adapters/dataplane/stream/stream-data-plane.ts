@@ -4,7 +4,7 @@ import {
   type Conn,
   type DataPlane,
   type DataPlaneOptions,
-  type Endpoint,
+  type Dial,
   type PrereadOptions,
   prereadProblem,
   type RejectHow,
@@ -13,7 +13,8 @@ import { NumberMap } from '../../../domain/number-map.ts';
 import { EdgeError, messageOf } from '../../../errors.ts';
 import type { ListeningHandle } from '../../../ipc/listening-socket.ts';
 import { AcceptGate } from './accept-gate.ts';
-import { Connection, type ConnectionOwner } from './connection.ts';
+import { Connection } from './connection.ts';
+import type { ConnectionOwner } from './connection-owner.ts';
 import { EventBatch } from './event-batch.ts';
 import { adoptConnections, presetAccepted, type TcpHandle } from './node-internals.ts';
 import { ReadBuffers } from './read-buffers.ts';
@@ -117,8 +118,14 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
     this.#find(conn)?.prereadMore();
   }
 
-  connect(conn: Conn, to: Endpoint, skip = 0, contended = false): void {
-    this.#find(conn)?.connect(to, skip, contended);
+  /** Ignored: a listening socket that Node accepts on cannot be paused. */
+  standBy(): void {}
+
+  /** Ignored: `#check` looks at every client that waits. */
+  watchHangUp(): void {}
+
+  connect(conn: Conn, dial: Dial<ListeningHandle>): void {
+    if (this.#find(conn)?.connect(dial) !== true) dial.socket?.close();
   }
 
   reject(conn: Conn, how: RejectHow): void {

@@ -45,7 +45,7 @@ t.test('each part of the native engine can be read by itself: none needs another
 
 t.test('the loop stands on top: only the methods that JavaScript calls know of it', async (t) => {
   const users = [...includes()].filter(([, others]) => others.has('loop')).map(([part]) => part);
-  t.same(users, ['addon']);
+  t.same(users.sort(), ['addon', 'methods']);
 });
 
 t.test('a circle is found', async (t) => {

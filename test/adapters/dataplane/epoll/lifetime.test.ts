@@ -137,7 +137,7 @@ function lifetimeTests(addon: Addon): void {
     t.throws(() => addon.lookAtWire(0, new Float64Array(3)), TypeError);
     t.equal(addon.lookAtWire(-1, new Float64Array(4)), false);
     engine.close(-1);
-    engine.connect(Number.NaN, '127.0.0.1', 1, 0, false);
+    engine.connect(Number.NaN, '127.0.0.1', 1, -1, 0, false, undefined);
     engine.prereadMore(3);
     t.equal(engine.preread(3, true), undefined);
     engine.reject(2 ** 31, true);

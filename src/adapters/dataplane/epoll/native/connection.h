@@ -75,6 +75,8 @@ typedef struct connection {
   bool delivered;
   /* The port that is dialled, if the kernel may give it to the socket that dials; in network byte order. 0: it does not. */
   in_port_t shared_port;
+  /* Bytes of ours, among those that wait for the backend, which are not the client's. */
+  uint32_t prefix_left;
   /* Neighbours in the queue that it is in, as numbers; of a free slot, `next` is the free list's. */
   uint32_t previous;
   uint32_t next;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -16,6 +17,9 @@ static void fail(engine *e, connection *c, int error, bool here) {
   if (c->state == STATE_DIALLING) queue_remove(&e->dials, &e->table, c);
   if (backend->fd >= 0) close(backend->fd);
   *backend = (struct side){.fd = -1};
+  struct chunk **prefix = &c->sides[CLIENT].waiting;
+  if (*prefix != NULL) buffers_release(&e->buffers, *prefix);
+  *prefix = NULL;
   c->state = STATE_WAITING;
   c->contended = false;
   tell_connect_failed(&e->batch, c->number, error, here);
@@ -35,30 +39,30 @@ static void connected(engine *e, connection *c) {
   relay_start(e, c);
 }
 
-void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, socklen_t length, uint32_t skip,
-                bool contended) {
-  if (c->state != STATE_WAITING) return;
-  enum news news = look_at(c->sides[CLIENT].fd);
-  /* No backend needs to hear of a client that is gone. */
-  if (news == GONE) {
-    connection_failed(e, c, CLIENT);
-    return;
-  }
-  preread_take_back(c);
-  c->dialled_at = e->now;
-  c->contended = contended;
-  if (length == 0) {
-    fail(e, c, EINVAL, true);
-    return;
-  }
-  if (c->preread != NULL) c->preread->skip = skip;
+/* Keeps what the backend gets first, as if the client had sent it, until there is one. false: out of memory. */
+static bool keep_prefix(engine *e, connection *c, const struct dial *dial) {
+  c->prefix_left = dial->prefix_length;
+  if (dial->prefix_length == 0) return true;
+  memcpy(e->buffers.scratch->data, dial->prefix, dial->prefix_length);
+  c->sides[CLIENT].waiting = buffers_keep(&e->buffers, 0, dial->prefix_length);
+  return c->sides[CLIENT].waiting != NULL;
+}
+
+/* A backend that is connected already. */
+static void adopt(engine *e, connection *c) {
+  if (is_connected(c->sides[BACKEND].fd))
+    connected(e, c);
+  else
+    fail(e, c, ENOTCONN, false);
+}
+
+static void dial(engine *e, connection *c, const struct dial *how, bool client_speaks) {
   struct side *backend = &c->sides[BACKEND];
-  *backend = (struct side){.fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
-  c->shared_port = port_within(to, e->ephemeral);
-  if (backend->fd >= 0 && (preread_length(c) > skip || news == SPOKE_OR_ENDED))
-    set_acknowledge_with_data(backend->fd);
-  if (backend->fd < 0 ||
-      (connect(backend->fd, (const struct sockaddr *)to, length) != 0 && errno != EINPROGRESS && errno != EINTR)) {
+  const struct sockaddr *to = (const struct sockaddr *)&how->to;
+  backend->fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  c->shared_port = port_within(&how->to, e->ephemeral);
+  if (backend->fd >= 0 && client_speaks) set_acknowledge_with_data(backend->fd);
+  if (backend->fd < 0 || (connect(backend->fd, to, how->length) != 0 && errno != EINPROGRESS && errno != EINTR)) {
     fail(e, c, errno, true);
     return;
   }
@@ -75,6 +79,32 @@ void dial_start(engine *e, connection *c, const struct sockaddr_storage *to, soc
     connection_failed(e, c, CLIENT);
   else if (!side_watch(e->epoll_fd, c, BACKEND, true))
     fail(e, c, errno, true);
+}
+
+void dial_start(engine *e, connection *c, const struct dial *how) {
+  enum news news = c->state == STATE_WAITING ? look_at(c->sides[CLIENT].fd) : GONE;
+  if (news == GONE) {
+    if (how->fd >= 0) close(how->fd);
+    /* No backend needs to hear of a client that is gone. */
+    if (c->state == STATE_WAITING) connection_failed(e, c, CLIENT);
+    return;
+  }
+  preread_take_back(c);
+  c->dialled_at = e->now;
+  c->contended = how->contended;
+  c->shared_port = 0;
+  c->sides[BACKEND] = (struct side){.fd = how->fd};
+  int error = how->error;
+  if (error == 0 && !keep_prefix(e, c, how)) error = ENOMEM;
+  if (error != 0) {
+    fail(e, c, error, true);
+    return;
+  }
+  if (c->preread != NULL) c->preread->skip = how->skip;
+  if (how->fd >= 0)
+    adopt(e, c);
+  else
+    dial(e, c, how, preread_length(c) > how->skip || how->prefix_length > 0 || news == SPOKE_OR_ENDED);
 }
 
 void dial_ready(engine *e, connection *c, uint32_t events) {

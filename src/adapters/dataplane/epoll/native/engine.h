@@ -72,6 +72,8 @@ typedef struct engine {
   struct port_range ephemeral;
   /* Connections beyond which clients are left to other processes; 0: none are. */
   uint32_t accept_limit;
+  /* All clients are left to other processes, as far as those take them. */
+  bool standby;
 
   struct table table;
   struct buffers buffers;

@@ -64,13 +64,12 @@ int listener_add(engine *e, int fd, int32_t id, uint32_t preread_bytes, uint64_t
   if (error != 0) return error;
   if (listeners->reserve_fd < 0) listeners->reserve_fd = open_reserve();
   if (listeners->reserve_fd < 0) return errno;
-  int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  int copy = duplicate(fd);
   if (copy < 0) return errno;
-  int flags = fcntl(copy, F_GETFL);
   /* Inherited by every socket that is accepted from it. */
   set_no_delay(copy);
   set_urgent_inline(copy);
-  if (flags < 0 || fcntl(copy, F_SETFL, flags | O_NONBLOCK) != 0 || listen(copy, BACKLOG) != 0) {
+  if (listen(copy, BACKLOG) != 0) {
     error = errno;
   } else {
     listeners->list[listeners->count] = (struct listener){.fd = copy, .id = id};
@@ -107,11 +106,16 @@ static uint32_t known(const engine *e) {
 }
 
 static bool is_ahead(const engine *e) {
+  if (e->standby) return true;
   /* What one cannot hold another can perhaps; when all are full, clients are refused after a moment. */
   return e->accept_limit != 0 && (known(e) >= e->accept_limit || e->table.size >= e->max_connections);
 }
 
 void listeners_reconsider(engine *e) {
+  if (e->standby) {
+    hold_back(e, e->listeners.count > 0);
+    return;
+  }
   /* Not with the first one that leaves: each change is a system call for every listener. */
   bool room = known(e) + e->accept_limit / 16 < e->accept_limit && e->table.size < e->max_connections;
   if (e->accept_limit == 0 || room) hold_back(e, false);

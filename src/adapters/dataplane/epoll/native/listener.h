@@ -18,7 +18,7 @@ void listeners_release(engine *e);
 void listener_accept(engine *e, uint32_t index);
 /* Tries again what was paused. */
 void listeners_resume(engine *e);
-/* Clients are left to others: no more, when there are fewer connections than before, or more are allowed. */
+/* Whether clients are left to others: there may be fewer connections than before, or more allowed, or it is on standby. */
 void listeners_reconsider(engine *e);
 /* To be called now and then while clients are left to other processes: takes some when there were some the last time. */
 void listeners_look(engine *e);

@@ -29,8 +29,9 @@
 #define BULK_SHARE_OF_TURN 500000ull
 
 #define SCAN_MS 1000
-/* Clients are left to other processes for twice as long at most. */
+/* Clients are left to other processes for twice as long at most; while this one is on standby, longer, so that it sleeps. */
 #define PATIENCE_MS 50
+#define STANDBY_PATIENCE_MS 200
 #define NS_PER_MS 1000000ull
 
 /* What can wait is told after so many ms at most, or when there is enough for a turn: each call into JavaScript, and the
@@ -256,10 +257,11 @@ static void act_on_prereads(engine *e) {
 }
 
 static void act_on_listeners(engine *e) {
-  if (e->listeners.held_back) listeners_reconsider(e);
+  if (e->listeners.held_back || e->standby) listeners_reconsider(e);
+  uint64_t patience = e->standby ? STANDBY_PATIENCE_MS : PATIENCE_MS;
   bool is_active = uv_is_active((uv_handle_t *)&e->patience_timer);
-  if (e->listeners.held_back && !is_active)
-    uv_timer_start(&e->patience_timer, on_patience_timer, PATIENCE_MS, PATIENCE_MS);
+  if (e->listeners.held_back && !(is_active && uv_timer_get_repeat(&e->patience_timer) == patience))
+    uv_timer_start(&e->patience_timer, on_patience_timer, patience, patience);
   else if (!e->listeners.held_back && is_active)
     uv_timer_stop(&e->patience_timer);
 }

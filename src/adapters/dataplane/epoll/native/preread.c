@@ -82,6 +82,11 @@ void preread_ready(engine *e, connection *c, uint32_t events) {
     look(e, c);
 }
 
+void preread_watch(engine *e, connection *c) {
+  bool waits = c->state == STATE_WAITING && c->sides[CLIENT].watched == 0;
+  if (waits && !side_watch(e->epoll_fd, c, CLIENT, false)) connection_failed(e, c, CLIENT);
+}
+
 void preread_ask(engine *e, connection *c) {
   if (c->preread == NULL || c->state != STATE_WAITING || c->preread->awaited || c->preread->answered) return;
   preread_await(e, c);

@@ -1,6 +1,7 @@
 #include "prereads.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void prereads_close_if_unused(struct prereads *prereads, struct preread_queue *queue) {
   if (queue->listener_is_open || queue->first != NULL) return;
@@ -68,17 +69,25 @@ void prereads_note_told(struct prereads *prereads, struct preread *preread) {
   prereads->untold--;
 }
 
-void prereads_hand_over(struct prereads *prereads, struct buffers *buffers, connection *c) {
+bool prereads_hand_over(struct prereads *prereads, struct buffers *buffers, connection *c) {
+  struct side *client = &c->sides[CLIENT];
   struct chunk *bytes = c->preread->bytes;
-  if (bytes != NULL && bytes->length > c->preread->skip) {
+  uint32_t length = preread_length(c) - c->preread->skip;
+  if (length > 0 && client->waiting == NULL) {
     bytes->offset += c->preread->skip;
-    bytes->length -= c->preread->skip;
-    c->sides[CLIENT].waiting = bytes;
+    bytes->length = length;
+    client->waiting = bytes;
     c->preread->bytes = NULL;
+  } else if (length > 0) {
+    memcpy(buffers->scratch->data, bytes->data + c->preread->skip, length);
+    struct chunk *both = buffers_append(buffers, client->waiting, length, client->waiting->length + length);
+    if (both == NULL) return false;
+    client->waiting = both;
   }
   /* The relay reads the end again, behind these bytes. */
-  c->sides[CLIENT].ended = false;
+  client->ended = false;
   prereads_drop(prereads, buffers, c);
+  return true;
 }
 
 void prereads_drop(struct prereads *prereads, struct buffers *buffers, connection *c) {

@@ -69,8 +69,8 @@ bool prereads_add(struct prereads *prereads, struct preread_queue *queue, connec
 void prereads_dequeue(struct prereads *prereads, struct preread *preread);
 /* The receiver of events learns of the client. */
 void prereads_note_told(struct prereads *prereads, struct preread *preread);
-/* What the backend is to get waits for it from now on. */
-void prereads_hand_over(struct prereads *prereads, struct buffers *buffers, connection *c);
+/* What the backend is to get waits for it from now on, behind what does already. false: out of memory. */
+bool prereads_hand_over(struct prereads *prereads, struct buffers *buffers, connection *c);
 /* The connection has no preread any more. */
 void prereads_drop(struct prereads *prereads, struct buffers *buffers, connection *c);
 

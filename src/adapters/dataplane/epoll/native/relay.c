@@ -68,6 +68,14 @@ static ssize_t send_some(struct side *to, const char *data, uint32_t length, boo
   return n;
 }
 
+/* Bytes were handed to the other side's socket; those of ours come first. */
+static void count(connection *c, int from, uint32_t bytes) {
+  uint32_t ours = 0;
+  if (from == CLIENT) ours = bytes < c->prefix_left ? bytes : c->prefix_left;
+  c->prefix_left -= ours;
+  c->sides[from].bytes += bytes - ours;
+}
+
 /* Sends what waits. */
 static enum outcome flush(engine *e, connection *c, int from) {
   struct side *source = &c->sides[from];
@@ -75,7 +83,7 @@ static enum outcome flush(engine *e, connection *c, int from) {
   ssize_t n = send_some(&c->sides[!from], waiting->data + waiting->offset, waiting->length, false);
   if (n < 0) return failed(e, c, !from, errno);
   if (n > 0) c->active_at = e->now;
-  source->bytes += (uint64_t)n;
+  count(c, from, (uint32_t)n);
   waiting->offset += (uint32_t)n;
   waiting->length -= (uint32_t)n;
   if (waiting->length > 0) return WAITS;
@@ -225,10 +233,11 @@ void relay_start(engine *e, connection *c) {
   struct side *client = &c->sides[CLIENT];
   if (client->watched == 0) client->readable = true;
   client->read_size = c->sides[BACKEND].read_size = FIRST_READ_BYTES;
-  if (c->preread != NULL) {
-    prereads_hand_over(&e->prereads, &e->buffers, c);
-    if (client->waiting != NULL && flush(e, c, CLIENT) == OVER) return;
+  if (c->preread != NULL && !prereads_hand_over(&e->prereads, &e->buffers, c)) {
+    connection_failed(e, c, CLIENT);
+    return;
   }
+  if (client->waiting != NULL && flush(e, c, CLIENT) == OVER) return;
   if (client->waiting == NULL && pump_or_wait(e, c, CLIENT) == OVER) return;
   if (c->sides[BACKEND].readable && c->sides[BACKEND].waiting == NULL && pump_or_wait(e, c, BACKEND) == OVER) return;
   for (int i = 0; i < 2; i++) {

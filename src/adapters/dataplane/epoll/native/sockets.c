@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -54,6 +55,15 @@ void set_urgent_inline(int fd) {
 bool is_acknowledged(int fd) {
   int count = 0;
   return ioctl(fd, SIOCOUTQ, &count) != 0 || count == 0;
+}
+
+int duplicate(int fd) {
+  int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) return -1;
+  int flags = fcntl(copy, F_GETFL);
+  if (flags >= 0 && fcntl(copy, F_SETFL, flags | O_NONBLOCK) == 0) return copy;
+  close(copy);
+  return -1;
 }
 
 int take_error(int fd) {

@@ -21,6 +21,8 @@ enum news { NOTHING_NEW, SPOKE_OR_ENDED, GONE };
 enum news look_at(int fd);
 /* The peer has acknowledged everything that was sent to it, its end as well. */
 bool is_acknowledged(int fd);
+/* A descriptor of its own for a socket that is another's as well; it does not block. -1: there is none. */
+int duplicate(int fd);
 /* What befell the socket, as an errno, or 0; the kernel tells it once. */
 int take_error(int fd);
 
