@@ -63,11 +63,11 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const build = { version: packageJson.version, node: process.version, engine };
 
   const ledger = new ConnectionLedger<ConnectionLease>();
-  const state = new RoutingState(ledger);
+  const state = new RoutingState(ledger, config.listeners);
   const metrics = new PrometheusMetrics({
     build,
     table: () => state.table,
-    connections: () => ledger.counts(),
+    connections: ledger,
     active: () => ledger.total,
     metrics: () => [...modules].flatMap(({ metrics = [] }) => metrics),
   });

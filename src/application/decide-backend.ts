@@ -29,7 +29,7 @@ export type Decision = {
   /** A full backend stood in the way: had it had a slot, the answer were another. */
   readonly passesFull: boolean;
 } & (
-  | { readonly kind: 'assign'; readonly backend: Backend; readonly why: PickReason }
+  | { readonly kind: 'assign'; readonly backend: Backend; readonly slot: number; readonly why: PickReason }
   | { readonly kind: 'refuse'; readonly reason: RefusalReason }
 );
 
@@ -57,40 +57,40 @@ export function decideBackend(
   now: number,
 ): Decision {
   const { routing, ledger, bindings } = input;
-  const { table } = routing;
+  const { table, index } = routing;
   const { app } = listener;
   const key = clientKey(app, address);
   const binding = bindings.find(key, now);
   const bound = binding === 0 ? '' : bindings.backendOf(binding);
   const failedBefore = tried.length > 0;
-  const dialled = tried.map(({ backend }) => backend);
   const geo = locate(input.geo, address);
   const country = geo?.country ?? null;
 
   let why: PickReason = failedBefore ? 'retried' : 'picked';
-  let unusable = dialled;
+  let unusable = tried.map(({ backend }) => table.slotOf(backend)).filter((slot) => slot >= 0);
   let passesFull = false;
   if (binding !== 0) {
     // A retry whose bound backend is the one that failed goes where the client's other connections are moving.
     const wanted = isToBlame(bound, tried) ? input.movingTo(binding) : bound;
-    const backend = table.find(wanted);
-    if (wanted !== '' && !dialled.includes(wanted) && keepsBound(backend, app)) {
-      if (!isFull(ledger.connections(wanted), backend)) {
+    const slot = wanted === '' ? -1 : table.slotOf(wanted);
+    const backend = slot < 0 ? undefined : table.backend(slot);
+    if (keepsBound(backend, app) && !unusable.includes(slot)) {
+      if (!isFull(ledger.connections(slot), backend)) {
         const reason = failedBefore ? 'retried' : 'bound';
-        return { kind: 'assign', backend, why: reason, key, binding, country, passesFull: false };
+        return { kind: 'assign', backend, slot, why: reason, key, binding, country, passesFull: false };
       }
       passesFull = true;
       if (wanted === bound) why = 'overflow';
-      unusable = [...dialled, wanted];
+      unusable = [...unusable, slot];
     } else if (!failedBefore) {
       why = 'rebound';
     }
   }
 
   const client = { app, hash: hashClientKey(key), geo };
-  const slot = routing.index.pick(client, input.popRegion, unusable);
-  passesFull ||= routing.index.passesFull(client, input.popRegion, unusable);
-  if (slot >= 0) return { kind: 'assign', backend: table.backend(slot), why, key, binding, country, passesFull };
-  const reason = failedBefore ? refusalAfter(tried) : table.hasServing(app) ? 'all_full' : 'no_backend';
+  const slot = index.pick(client, input.popRegion, unusable);
+  passesFull ||= index.passesFull(client, input.popRegion, unusable);
+  if (slot >= 0) return { kind: 'assign', backend: table.backend(slot), slot, why, key, binding, country, passesFull };
+  const reason = failedBefore ? refusalAfter(tried) : index.hasServing(app) ? 'all_full' : 'no_backend';
   return { kind: 'refuse', reason, key, binding, country, passesFull };
 }

@@ -17,10 +17,10 @@ export function dialReasons(
 ): Reasons {
   const down = listeners.flatMap(({ name, app }) => {
     const run = dials.down(name, now);
-    if (run === null || !routing.table.hasServing(app)) return [];
+    if (run === null || !routing.index.hasServing(app)) return [];
     return [`listener ${name} reaches no backend: ${howLong(run, now)}`];
   });
-  const served = listeners.filter(({ app }) => routing.table.hasServing(app)).length;
+  const served = listeners.filter(({ app }) => routing.index.hasServing(app)).length;
   const failing = dials.failing(now).filter(([id]) => isServing(routing.table.find(id)));
   const backends = failing
     .slice(-MAX_NAMED)

@@ -119,12 +119,12 @@ export async function explainPick(
   turn: Turn = sharedTurn,
 ): Promise<Explanation> {
   const { routing, ledger, bindings, popRegion } = input;
-  const { table } = routing;
+  const { table, index } = routing;
   const after = query.after === undefined ? null : parseCursor(query.after);
   const now = input.clock.now();
   const decision = input.service.decide(listener, address, [], now);
   const geo = locate(input.geo, address);
-  const preferred = preferredRegion(geo, (region) => table.hasServing(listener.app, region));
+  const preferred = preferredRegion(geo, (region) => index.hasServing(listener.app, region));
   const { binding } = decision;
   const openConnections = binding === 0 ? 0 : bindings.openConnections(binding);
   const answer = {
@@ -166,8 +166,9 @@ function* rankPage(
   let behind = 0;
   // One for all: of 100,000 few are kept, and the others would be garbage.
   const candidate: Writable<Ranked> = { slot: 0, id: '', connections: 0, tier: 0, load: null, excluded: null };
-  for (let slot = 0; slot < table.size; slot++) {
-    if (slot % SLICE_ENTRIES === SLICE_ENTRIES - 1) yield;
+  let seen = 0;
+  for (const slot of table.slotsBehind()) {
+    if (++seen % SLICE_ENTRIES === 0) yield;
     if (!fits(table.backend(slot), query)) continue;
     total++;
     rank(terms, slot, candidate);
@@ -182,7 +183,7 @@ function* rankPage(
 function rank(terms: Terms, slot: number, into: Writable<Ranked>): void {
   const { table, ledger, app, country, preferred, popRegion } = terms;
   const backend = table.backend(slot);
-  const connections = ledger.connections(backend.id);
+  const connections = ledger.connectionsOf(backend.id);
   into.slot = slot;
   into.id = backend.id;
   into.connections = connections;

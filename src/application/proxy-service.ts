@@ -17,6 +17,8 @@ import { type RefusedClient, RefusedClients } from './refused-clients.ts';
 
 /** A slot, and what the access record will say of its connection. */
 export interface ConnectionLease extends Lease {
+  /** Its slot may be another's when the lease is over. */
+  readonly backendId: string;
   readonly client: string;
   readonly country: string | null;
   readonly listener: string;
@@ -154,11 +156,12 @@ export class ProxyService {
       return { kind: 'refused', reason };
     }
 
-    const { backend, why } = decision;
+    const { backend, slot, why } = decision;
     const { table } = this.#options.routing;
     const isUp = (id: string) => keepsBound(table.find(id), listener.app);
     const stake = this.#affinity.take(decision, request.tried, isUp, now);
     this.#ledger.reserve(incarnation, request.seq, {
+      slot,
       backendId: backend.id,
       client: address.text,
       country: decision.country,
@@ -172,7 +175,7 @@ export class ProxyService {
     });
     this.#options.metrics.picked(why);
     const { id, host, port, hardLimit } = backend;
-    const contended = 2 * this.#ledger.connections(id) >= hardLimit && hardLimit > 0;
+    const contended = 2 * this.#ledger.connections(slot) >= hardLimit && hardLimit > 0;
     return { kind: 'assigned', backendId: id, endpoint: { host, port }, why, contended };
   }
 

@@ -1,9 +1,6 @@
 // Runs in: primary
-
-import { compareTables } from '../domain/table-change.ts';
 import { messageOf } from '../errors.ts';
 import { every, type Periodic } from '../every.ts';
-import { inSlices } from './in-slices.ts';
 import type { BackendRepository } from './ports/backend-repository.ts';
 import type { Boundary } from './ports/boundary.ts';
 import type { Clock } from './ports/clock.ts';
@@ -138,7 +135,9 @@ export class ReloadRouting {
 
   async #look(): Promise<void> {
     const { repository, routing, log } = this.#options;
-    const look = await repository.look(this.#notTaken);
+    const { version, contentHash } = routing.table;
+    const have = version === 0 ? undefined : contentHash;
+    const look = await repository.look({ have, force: this.#notTaken });
     if (look.kind === 'failed') {
       this.#failed(look.code, look.message);
       return;
@@ -148,35 +147,36 @@ export class ReloadRouting {
     if (look.kind === 'loaded') {
       this.#loads++;
       this.#notTaken = true;
-      const { image, warning = '' } = look;
+      const { content, warning = '' } = look;
       if (warning !== '' && warning !== this.#warning)
         log.warn({ reason: warning }, 'routing database needs attention');
       this.#warning = warning;
-      this.#badRows = image.problemCount;
-      if (image.problemCount > 0) {
-        log.warn({ skipped: image.problemCount, rows: image.problems }, 'routing rows skipped; the good ones serve');
+      this.#badRows = content.problemCount;
+      if (content.problemCount > 0) {
+        log.warn(
+          { skipped: content.problemCount, rows: content.problems },
+          'routing rows skipped; the good ones serve',
+        );
       }
       // Rows, and none of them good: a slip of whoever wrote them, not the wish to serve nobody. An empty table is one.
-      this.#refused = image.rows === 0 && image.problemCount > 0 && routing.table.size > 0;
+      this.#refused = content.rows === 0 && content.problemCount > 0 && routing.table.size > 0;
       if (this.#refused) {
         this.#notTaken = false;
         this.#failed(
           'EDGE_ERR_BACKEND_INVALID',
-          `each of its ${image.problemCount} rows has a value that it may not have`,
+          `each of its ${content.problemCount} rows has a value that it may not have`,
         );
         return;
       }
     }
-    const before = routing.table;
-    const installed = look.kind === 'loaded' && (await routing.install(look.image));
+    const change = look.kind === 'loaded' ? await routing.install(look.content) : null;
     this.#notTaken = false;
     if (this.#error !== '') log.info({}, 'routing database is readable again');
     this.#error = '';
-    if (!installed) return;
+    if (change === null) return;
     this.#servesSince = this.#options.clock.now();
-    const { version, size } = routing.table;
-    const change = await inSlices(compareTables(before, routing.table));
-    log.info({ version, backends: size, skipped: look.image.problemCount, ...change }, 'routing table loaded');
+    const { version: serving, size: backends } = routing.table;
+    log.info({ version: serving, backends, skipped: this.#badRows, ...change.summary() }, 'routing table loaded');
   }
 
   /** One that comes again at every look is told once, and counted with the failures. */

@@ -10,7 +10,7 @@ export function routingReasons(routing: RoutingState, listeners: readonly Listen
   if (health.error !== '') notes.push(`the routing database is not loaded: ${health.error}`);
   if (health.badRows > 0) notes.push(`${health.badRows} routing rows are skipped; the log names them`);
   if (routing.table.version === 0) return { missing: ['no routing table was loaded yet'], notes };
-  const idle = listeners.filter(({ app }) => !routing.table.hasServing(app));
+  const idle = listeners.filter(({ app }) => !routing.index.hasServing(app));
   if (idle.length === listeners.length) return { missing: ['no backend is enabled: add or enable one'], notes };
   for (const { name, app } of idle)
     notes.push(`listener ${name} refuses its clients: no backend of app ${app} is enabled`);

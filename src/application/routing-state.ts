@@ -1,22 +1,35 @@
 // Runs in: primary
 import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
-import { openRoutingTable, RoutingTable } from '../domain/routing-table.ts';
+import type { Listener } from '../domain/entities.ts';
+import { RoutingTable } from '../domain/routing-table.ts';
 import { PickIndex } from '../domain/services/pick-index.ts';
-import { buildTableImage, type TableImage } from '../domain/table-image.ts';
+import type { TableChange } from '../domain/table-change.ts';
+import { changesTo, isDelta, MAX_DELTA_ROWS, type TableChanges, type TableDelta } from '../domain/table-delta.ts';
+import { TableEdit } from '../domain/table-edit.ts';
+import type { TableImage } from '../domain/table-image.ts';
 import { inSlices } from './in-slices.ts';
+
+/** Rows that are written, or entered, before it yields: a fraction of a millisecond. */
+const SLICE_ROWS = 100;
 
 /** The routing table in service and its index, always of one version. */
 export class RoutingState<L extends Lease = Lease> {
   readonly #ledger: ConnectionLedger<L>;
+  readonly #apps: ReadonlySet<string>;
   #table: RoutingTable;
   #index: PickIndex;
-  #unwatch: () => void = () => {};
+  /** The index of the next table, under way; told what the one in service is told. */
+  #nextIndex: PickIndex | null = null;
 
-  constructor(ledger: ConnectionLedger<L>) {
+  constructor(ledger: ConnectionLedger<L>, listeners: readonly Pick<Listener, 'app'>[]) {
     this.#ledger = ledger;
-    const nothing = buildTableImage([], []);
-    this.#table = new RoutingTable(0, nothing, [], new Map());
-    this.#index = new PickIndex(this.#table);
+    this.#apps = new Set(listeners.map(({ app }) => app));
+    this.#table = RoutingTable.empty(ledger.slots);
+    this.#index = this.#emptyIndex(0);
+    ledger.watch((slot, connections) => {
+      this.#index.setLoad(slot, connections);
+      this.#nextIndex?.setLoad(slot, connections);
+    });
   }
 
   get table(): RoutingTable {
@@ -27,27 +40,75 @@ export class RoutingState<L extends Lease = Lease> {
     return this.#index;
   }
 
+  /** See `PickIndex`. */
+  setUp(slot: number, isUp: boolean): void {
+    this.#index.setUp(slot, isUp);
+    this.#nextIndex?.setUp(slot, isUp);
+  }
+
+  /** See `PickIndex`. */
+  setWeight(slot: number, weight: number): void {
+    this.#index.setWeight(slot, weight);
+    this.#nextIndex?.setWeight(slot, weight);
+  }
+
   /**
-   * Opens `image` in slices while the table before it serves on, then swaps the whole at once. Calls must not overlap.
-   * Returns whether the content differs from what served before; when it does not, nothing is swapped.
+   * Takes over what was loaded. Few changes are made in one step, to the index in service; many in slices, while the table
+   * before serves on with its index, and then the whole is swapped at once. Calls must not overlap.
+   * Returns what changed; `null` when the content is what served before, and then nothing is swapped.
+   * @throws for a delta of another table than the one in service
    */
-  async install(image: TableImage): Promise<boolean> {
-    if (this.#table.version > 0 && image.contentHash === this.#table.contentHash) return false;
-    const table = await inSlices(openRoutingTable(this.#table.version + 1, image));
-    const index = new PickIndex(table);
-    // Watching before building: a count that changes between two slices reaches what is entered already.
-    const unwatch = this.#ledger.watch((id, connections) => index.connectionsChanged(id, connections));
+  async install(content: TableImage | TableDelta): Promise<TableChange | null> {
+    const before = this.#table;
+    if (before.version > 0 && content.contentHash === before.contentHash) return null;
+    if (isDelta(content) && content.base !== before.contentHash)
+      throw new Error(`a change of the table ${content.base}, and ${before.contentHash} serves`);
+    const changes = isDelta(content) ? content : await inSlices(changesTo(before, content));
+    const edit = new TableEdit(before, this.#ledger.slots);
     try {
-      await inSlices(index.build((id) => this.#ledger.connections(id)));
+      if (changes.upserts.length + changes.removed.length <= MAX_DELTA_ROWS)
+        this.#change(edit, changes, content.contentHash);
+      else await inSlices(this.#replace(edit, changes, content.contentHash));
     } catch (error) {
-      // Nobody would ever stop what half an index does at every count.
-      unwatch();
+      edit.abandon();
       throw error;
+    } finally {
+      this.#nextIndex = null;
     }
-    this.#unwatch();
-    this.#unwatch = unwatch;
+    edit.commit();
+    return edit.change;
+  }
+
+  #change(edit: TableEdit, { upserts, removed }: TableChanges, contentHash: string): void {
+    const gone = removed.map((id) => edit.remove(id));
+    const written = upserts.map((row) => edit.put(row));
+    this.#table = edit.finish(contentHash);
+    for (const slot of gone) this.#index.remove(slot);
+    for (const slot of written) this.#index.put(slot, this.#table.backend(slot));
+  }
+
+  *#replace(edit: TableEdit, { upserts, removed }: TableChanges, contentHash: string): Generator<void, void> {
+    let done = 0;
+    for (const id of removed) {
+      edit.remove(id);
+      if (++done % SLICE_ROWS === 0) yield;
+    }
+    for (const row of upserts) {
+      edit.put(row);
+      if (++done % SLICE_ROWS === 0) yield;
+    }
+    const table = edit.finish(contentHash);
+    const index = this.#emptyIndex(table.end);
+    this.#nextIndex = index;
+    for (const slot of table.slotsBehind()) {
+      index.putAsIn(this.#index, slot, table.backend(slot));
+      if (++done % SLICE_ROWS === 0) yield;
+    }
     this.#table = table;
     this.#index = index;
-    return true;
+  }
+
+  #emptyIndex(slots: number): PickIndex {
+    return new PickIndex(this.#apps, (slot) => this.#ledger.connections(slot), slots);
   }
 }

@@ -93,26 +93,27 @@ export class BackendViews {
     this.#ledger = ledger;
   }
 
-  /** Ascending. A copy of the ids first: the counts change between slices. */
+  /** Ascending. */
   *gone(): Generator<void, string[]> {
     const gone: string[] = [];
     let seen = 0;
-    for (const id of [...this.#ledger.counts().keys()]) {
+    for (const [id] of this.#ledger.counts()) {
       if (this.#table.slotOf(id) < 0) gone.push(id);
       if (++seen % SLICE_ENTRIES === 0) yield;
     }
-    return gone.sort();
+    // One that was let go and came back between two slices may have been met twice.
+    return [...new Set(gone)].sort();
   }
 
   /** From `after` on, exclusive. */
   *entries(gone: readonly string[], after: string | undefined): Generator<Entry, void> {
-    let slot = after === undefined ? 0 : this.#table.slotBehind(after);
-    for (const id of gone) {
-      if (after !== undefined && id <= after) continue;
-      while (slot < this.#table.size && this.#table.idOf(slot) < id) yield slot++;
-      yield id;
+    const left = gone.filter((id) => after === undefined || id > after);
+    let at = 0;
+    for (const slot of this.#table.slotsBehind(after)) {
+      while (at < left.length && left[at]! < this.#table.backend(slot).id) yield left[at++]!;
+      yield slot;
     }
-    while (slot < this.#table.size) yield slot++;
+    while (at < left.length) yield left[at++]!;
   }
 
   *views(entries: Iterable<Entry>): Generator<BackendView> {
@@ -120,9 +121,9 @@ export class BackendViews {
   }
 
   view(entry: Entry): BackendView {
-    if (typeof entry === 'string') return { id: entry, connections: this.#ledger.connections(entry), state: 'gone' };
+    if (typeof entry === 'string') return { id: entry, connections: this.#ledger.connectionsOf(entry), state: 'gone' };
     const backend = this.#table.backend(entry);
-    const connections = this.#ledger.connections(backend.id);
+    const connections = this.#ledger.connectionsOf(backend.id);
     return { ...backendRow(backend), connections, state: stateOf(backend, connections) };
   }
 
@@ -133,21 +134,21 @@ export class BackendViews {
       return (id ?? entry) === entry && app === undefined && region === undefined && (state ?? 'gone') === 'gone';
     const backend = this.#table.backend(entry);
     if (!fits(backend, filter)) return false;
-    return state === undefined || state === stateOf(backend, this.#ledger.connections(backend.id));
+    return state === undefined || state === stateOf(backend, this.#ledger.connectionsOf(backend.id));
   }
 
   idOf(entry: Entry): string {
-    return typeof entry === 'string' ? entry : this.#table.idOf(entry);
+    return typeof entry === 'string' ? entry : this.#table.backend(entry).id;
   }
 
   connectionsOf(entry: Entry): number {
-    return this.#ledger.connections(this.idOf(entry));
+    return this.#ledger.connectionsOf(this.idOf(entry));
   }
 
   stateOf(entry: Entry): BackendState {
     if (typeof entry === 'string') return 'gone';
     const backend = this.#table.backend(entry);
-    return stateOf(backend, this.#ledger.connections(backend.id));
+    return stateOf(backend, this.#ledger.connectionsOf(backend.id));
   }
 }
 

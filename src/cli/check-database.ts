@@ -2,10 +2,11 @@
 import { realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { whyNotWritable } from '../adapters/outbound/listening-sockets/why-not-writable.ts';
-import { LOAD_VERSION } from '../adapters/outbound/sqlite/load-protocol.ts';
-import { loadTable } from '../adapters/outbound/sqlite/load-table.ts';
+import { readTable } from '../adapters/outbound/sqlite/load-table.ts';
 import type { Config } from '../config.ts';
-import { FLAG_DELETED, FLAG_HEALTHY, type RowProblem, type TableImage } from '../domain/table-image.ts';
+import type { Backend } from '../domain/entities.ts';
+import { exclusion } from '../domain/services/load-balancer.ts';
+import type { RowProblem } from '../domain/table-image.ts';
 import { codeOf, EdgeError } from '../errors.ts';
 import { count } from './output.ts';
 import { ownEndpointsOf } from './own-endpoints.ts';
@@ -36,16 +37,16 @@ export async function checkDatabase(config: Config): Promise<DatabaseReport> {
   if (real === null) return { ...nothing, exists: false, ...creation(path) };
 
   const ownEndpoints = ownEndpointsOf(listeners, config.admin);
-  const reply = await loadTable({ version: LOAD_VERSION, path: real, listeners, ownEndpoints, leftOver: null });
+  const reply = await readTable({ path: real, ownEndpoints, leftOver: null });
   if (reply.kind === 'failed') return { ...nothing, error: new EdgeError(reply.code, reply.message) };
-  const { image, warning } = reply;
+  const { backends, problems, problemCount, warning } = reply;
   return {
     ...nothing,
-    backends: image.rows,
-    serving: countServing(image),
-    skipped: image.problemCount,
-    problems: image.problems,
-    warnings: [...(warning === undefined ? [] : [warning]), ...unserved(image, listeners)],
+    backends: backends.length,
+    serving: serving(backends, '').length,
+    skipped: problemCount,
+    problems,
+    warnings: [...(warning === undefined ? [] : [warning]), ...unserved(backends, listeners)],
   };
 }
 
@@ -71,18 +72,14 @@ export function describeDatabase(report: DatabaseReport): readonly string[] {
   ];
 }
 
-function countServing(image: TableImage): number {
-  let serving = 0;
-  for (let row = 0; row < image.rows; row++) {
-    const flags = image.flags[row]!;
-    if ((flags & FLAG_HEALTHY) !== 0 && (flags & FLAG_DELETED) === 0 && image.weight[row]! > 0) serving++;
-  }
-  return serving;
+/** Those that would take clients of `app`, the first ones at least. */
+function serving(backends: readonly Backend[], app: string): readonly Backend[] {
+  return backends.filter((row) => exclusion(row, app, 0, []) === null);
 }
 
-function unserved(image: TableImage, listeners: Config['listeners']): string[] {
+function unserved(backends: readonly Backend[], listeners: Config['listeners']): string[] {
   return listeners
-    .filter(({ app }) => !image.groups.some((group) => group.app === app && group.scope === '*'))
+    .filter(({ app }) => serving(backends, app).length === 0)
     .map(({ name, app }) => {
       const which = app === '' ? 'backend' : `backend of app "${app}"`;
       return `no ${which} serves: clients of the listener ${name} would be refused`;

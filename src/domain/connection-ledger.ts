@@ -1,27 +1,32 @@
+import { BackendSlots } from './backend-slots.ts';
 import { NumberMap } from './number-map.ts';
+import { SlotCounts } from './slot-counts.ts';
 
-/** One slot of one backend, held for one attempt of one connection. */
+/** One connection's room at one backend, held for one attempt. */
 export interface Lease {
-  readonly backendId: string;
+  /** The backend's, which is held for as long as it has leases. */
+  readonly slot: number;
 }
 
 /** What one worker holds: its leases, and how many of each backend's. */
 interface Holder<L extends Lease> {
   readonly leases: NumberMap<L>;
-  readonly counts: Map<string, number>;
+  readonly counts: SlotCounts;
 }
 
 /**
- * The exact books: who holds which slot. Counts change here and nowhere else, always together with the lease that
+ * The exact books: who holds room where. Counts change here and nowhere else, always together with the lease that
  * they count, so that at any instant a backend's count is the number of its leases.
  *
  * A lease is named by the worker incarnation that holds it and the worker's own sequence number, so everything that a
  * dead worker held is found at once, and a report that arrives twice, or after its worker was written off, finds nothing.
  */
 export class ConnectionLedger<L extends Lease> {
+  /** The numbers of the backends, for whoever speaks of them by number. */
+  readonly slots = new BackendSlots();
   readonly #holders = new Map<number, Holder<L>>();
-  readonly #counts = new Map<string, number>();
-  readonly #watchers = new Set<(backendId: string, connections: number) => void>();
+  readonly #counts = new SlotCounts();
+  readonly #watchers = new Set<(slot: number, connections: number) => void>();
   #total = 0;
 
   /** Leases held, over all backends. */
@@ -29,13 +34,18 @@ export class ConnectionLedger<L extends Lease> {
     return this.#total;
   }
 
-  connections(backendId: string): number {
-    return this.#counts.get(backendId) ?? 0;
+  connections(slot: number): number {
+    return this.#counts.get(slot);
   }
 
-  /** Backends with at least one lease, and how many. */
-  counts(): ReadonlyMap<string, number> {
-    return this.#counts;
+  /** Also of a backend that nobody knows: 0. */
+  connectionsOf(id: string): number {
+    return this.#counts.get(this.slots.slotOf(id));
+  }
+
+  /** Ids of the backends with at least one lease, and how many; each as it is when it comes to it. */
+  *counts(): Generator<[id: string, connections: number], void> {
+    for (const slot of this.#counts.counted()) yield [this.slots.idOf(slot), this.#counts.get(slot)];
   }
 
   heldBy(incarnation: number): number {
@@ -43,14 +53,15 @@ export class ConnectionLedger<L extends Lease> {
   }
 
   /** Tells `watcher` of every change of a count, at once, until the returned function is called. */
-  watch(watcher: (backendId: string, connections: number) => void): () => void {
+  watch(watcher: (slot: number, connections: number) => void): () => void {
     this.#watchers.add(watcher);
     return () => this.#watchers.delete(watcher);
   }
 
   /** From now on `incarnation` may hold leases. */
   admit(incarnation: number): void {
-    if (!this.#holders.has(incarnation)) this.#holders.set(incarnation, { leases: new NumberMap(), counts: new Map() });
+    if (!this.#holders.has(incarnation))
+      this.#holders.set(incarnation, { leases: new NumberMap(), counts: new SlotCounts() });
   }
 
   /** Whether the worker may reserve under `seq`: it is admitted, and holds nothing under that number yet. */
@@ -59,27 +70,27 @@ export class ConnectionLedger<L extends Lease> {
     return holder !== undefined && !holder.leases.has(seq);
   }
 
-  /** Takes a slot. The caller has asked `mayReserve`, and checked the hard limit, in the same synchronous step. */
+  /** Takes room. The caller has asked `mayReserve`, and checked the hard limit, in the same synchronous step. */
   reserve(incarnation: number, seq: number, lease: L): void {
     const holder = this.#holders.get(incarnation);
     if (holder === undefined || holder.leases.has(seq))
       throw new Error(`lease ${incarnation}/${seq} may not be reserved`);
     holder.leases.set(seq, lease);
-    add(holder.counts, lease.backendId, 1);
-    this.#count(lease.backendId, 1);
+    holder.counts.add(lease.slot, 1);
+    this.#count(lease.slot, 1);
   }
 
   find(incarnation: number, seq: number): L | undefined {
     return this.#holders.get(incarnation)?.leases.get(seq);
   }
 
-  /** Gives a slot back; `undefined` when there is no such lease, and then nothing changed. */
+  /** Gives it back; `undefined` when there is no such lease, and then nothing changed. */
   release(incarnation: number, seq: number): L | undefined {
     const holder = this.#holders.get(incarnation);
     const lease = holder?.leases.delete(seq);
     if (holder === undefined || lease === undefined) return undefined;
-    add(holder.counts, lease.backendId, -1);
-    this.#count(lease.backendId, -1);
+    holder.counts.add(lease.slot, -1);
+    this.#count(lease.slot, -1);
     return lease;
   }
 
@@ -91,21 +102,16 @@ export class ConnectionLedger<L extends Lease> {
     const holder = this.#holders.get(incarnation);
     if (holder === undefined) return new NumberMap();
     this.#holders.delete(incarnation);
-    for (const [backendId, connections] of holder.counts) this.#count(backendId, -connections);
+    for (const slot of holder.counts.counted()) this.#count(slot, -holder.counts.get(slot));
     return holder.leases;
   }
 
-  #count(backendId: string, change: number): void {
-    const connections = add(this.#counts, backendId, change);
+  #count(slot: number, change: number): void {
+    const connections = this.#counts.add(slot, change);
     this.#total += change;
-    for (const watcher of this.#watchers) watcher(backendId, connections);
+    // The number of one that has none may be given to another backend.
+    if (connections === change) this.slots.hold(slot);
+    for (const watcher of this.#watchers) watcher(slot, connections);
+    if (connections === 0) this.slots.release(slot);
   }
-}
-
-/** The new count; entries of 0 are not kept. */
-function add(counts: Map<string, number>, backendId: string, change: number): number {
-  const count = (counts.get(backendId) ?? 0) + change;
-  if (count === 0) counts.delete(backendId);
-  else counts.set(backendId, count);
-  return count;
 }

@@ -1,62 +1,75 @@
+import type { BackendSlots } from './backend-slots.ts';
 import type { Backend } from './entities.ts';
-import { FLAG_DELETED, FLAG_HEALTHY, type GroupImage, type TableImage } from './table-image.ts';
-import { REGIONS, type RegionCode } from './value-objects.ts';
 
-/** Rows that are opened before `openRoutingTable` yields: a fraction of a millisecond. */
-const SLICE_ROWS = 2000;
+/** Slots whose rows stand in one chunk; a power of two. */
+export const ROWS_A_CHUNK = 512;
 
-/**
- * An immutable snapshot of the backends. Rows are numbered by slots 0..size-1 in ascending order of id; a slot means
- * nothing outside its own table, an id does.
- */
-export class RoutingTable {
+/** The rows of ROWS_A_CHUNK slots. */
+export type RowChunk = readonly (Backend | undefined)[];
+
+/** What a table is made of. Chunks are shared between versions, and never written once a table has them. */
+export interface TableParts {
   /** Goes up when the content changed, from 1. 0 is the empty table before the first load. */
   readonly version: number;
-  readonly #image: TableImage;
-  readonly #ids: readonly string[];
-  readonly #slots: ReadonlyMap<string, number>;
-  readonly #backends: (Backend | undefined)[] = [];
-  readonly #serving: ReadonlySet<string>;
+  readonly contentHash: string;
+  readonly size: number;
+  /** Chunk n has the rows of the slots from n * ROWS_A_CHUNK on. */
+  readonly rows: readonly RowChunk[];
+  /** All slots of the table in ascending order of their rows' ids; no chunk is empty. */
+  readonly order: readonly (readonly number[])[];
+}
 
-  constructor(version: number, image: TableImage, ids: readonly string[], slots: ReadonlyMap<string, number>) {
-    this.version = version;
-    this.#image = image;
-    this.#ids = ids;
+/**
+ * An immutable snapshot of the backends. Rows stand at the slots of their backends, which stay while the table changes;
+ * the next version is made by a `TableEdit`, which copies what it touches and shares the rest.
+ */
+export class RoutingTable {
+  readonly #parts: TableParts;
+  readonly #slots: BackendSlots;
+
+  constructor(parts: TableParts, slots: BackendSlots) {
+    this.#parts = parts;
     this.#slots = slots;
-    this.#serving = new Set(image.groups.map((group) => `${group.app}\n${group.scope}`));
+  }
+
+  static empty(slots: BackendSlots): RoutingTable {
+    return new RoutingTable({ version: 0, contentHash: '', size: 0, rows: [], order: [] }, slots);
+  }
+
+  get version(): number {
+    return this.#parts.version;
   }
 
   get size(): number {
-    return this.#image.rows;
+    return this.#parts.size;
+  }
+
+  /** Its slots are below it. */
+  get end(): number {
+    return this.#parts.rows.length * ROWS_A_CHUNK;
   }
 
   get contentHash(): string {
-    return this.#image.contentHash;
+    return this.#parts.contentHash;
   }
 
-  get groups(): readonly GroupImage[] {
-    return this.#image.groups;
+  get parts(): TableParts {
+    return this.#parts;
   }
 
   /** -1 when there is no such backend. */
   slotOf(id: string): number {
-    return this.#slots.get(id) ?? -1;
+    const slot = this.#slots.slotOf(id);
+    if (slot >= 0 && this.#at(slot)?.id === id) return slot;
+    // What a later version gave away is still in this one.
+    const { chunk, at } = placeOf(this.#parts, id);
+    const found = this.#parts.order[chunk]?.[at];
+    return found !== undefined && this.backend(found).id === id ? found : -1;
   }
 
-  /** The first slot whose id comes behind `id`, whether there is such a backend or not; `size` when there is none. */
-  slotBehind(id: string): number {
-    let low = 0;
-    let high = this.size;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#ids[middle]! <= id) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
-  idOf(slot: number): string {
-    return this.#ids[slot]!;
+  /** Of a slot that the table has. */
+  backend(slot: number): Backend {
+    return this.#at(slot)!;
   }
 
   find(id: string): Backend | undefined {
@@ -64,71 +77,42 @@ export class RoutingTable {
     return slot < 0 ? undefined : this.backend(slot);
   }
 
-  /** Made on first use: most rows of a large table are never looked at. */
-  backend(slot: number): Backend {
-    const made = this.#backends[slot];
-    if (made !== undefined) return made;
-    const image = this.#image;
-    const flags = image.flags[slot]!;
-    const backend: Backend = {
-      id: this.#ids[slot]!,
-      app: image.apps[image.app[slot]!]!,
-      region: REGIONS[image.region[slot]!]!,
-      country: image.countries[image.country[slot]!] || null,
-      host: textAt(image.hosts, image.hostEnd, slot),
-      port: image.port[slot]!,
-      healthy: (flags & FLAG_HEALTHY) !== 0,
-      weight: image.weight[slot]!,
-      softLimit: image.softLimit[slot]!,
-      hardLimit: image.hardLimit[slot]!,
-      deleted: (flags & FLAG_DELETED) !== 0,
-    };
-    this.#backends[slot] = backend;
-    return backend;
+  /** In ascending order of id, from behind `after` on, whether there is such a backend or not; all without it. */
+  *slotsBehind(after?: string): Generator<number, void> {
+    const { order } = this.#parts;
+    let { chunk, at } = after === undefined ? { chunk: 0, at: 0 } : placeOf(this.#parts, after);
+    for (; chunk < order.length; chunk++, at = 0) {
+      const slots = order[chunk]!;
+      // Only the first may be the one that is named.
+      if (at < slots.length && this.backend(slots[at]!).id === after) at++;
+      while (at < slots.length) yield slots[at++]!;
+    }
   }
 
-  /** Whether a row of this table holds what a row of `other` holds. No objects are made for it. */
-  hasSameRow(slot: number, other: RoutingTable, otherSlot: number): boolean {
-    const [mine, theirs] = [this.#image, other.#image];
-    return (
-      mine.flags[slot] === theirs.flags[otherSlot] &&
-      mine.port[slot] === theirs.port[otherSlot] &&
-      mine.weight[slot] === theirs.weight[otherSlot] &&
-      mine.softLimit[slot] === theirs.softLimit[otherSlot] &&
-      mine.hardLimit[slot] === theirs.hardLimit[otherSlot] &&
-      mine.region[slot] === theirs.region[otherSlot] &&
-      mine.apps[mine.app[slot]!] === theirs.apps[theirs.app[otherSlot]!] &&
-      mine.countries[mine.country[slot]!] === theirs.countries[theirs.country[otherSlot]!] &&
-      textAt(mine.hosts, mine.hostEnd, slot) === textAt(theirs.hosts, theirs.hostEnd, otherSlot)
-    );
-  }
-
-  ringHash(slot: number): number {
-    return this.#image.ringHash[slot]!;
-  }
-
-  /** Whether a backend of `region` serves `app` (`''`: any app). */
-  hasServing(app: string, region?: RegionCode): boolean {
-    return this.#serving.has(`${app}\n${region === undefined ? '*' : `r:${region}`}`);
+  #at(slot: number): Backend | undefined {
+    return this.#parts.rows[Math.floor(slot / ROWS_A_CHUNK)]?.[slot % ROWS_A_CHUNK];
   }
 }
 
-/** Opens an image in slices: yields every fraction of a millisecond, so that its caller may let others run. */
-export function* openRoutingTable(version: number, image: TableImage): Generator<void, RoutingTable> {
-  const ids: string[] = [];
-  const slots = new Map<string, number>();
-  for (let slot = 0; slot < image.rows; slot++) {
-    const id = textAt(image.ids, image.idEnd, slot);
-    ids.push(id);
-    slots.set(id, slot);
-    if (slot % SLICE_ROWS === SLICE_ROWS - 1) yield;
-  }
-  return new RoutingTable(version, image, ids, slots);
+/** Where `id` stands in the order, or would: in the last chunk that begins before it, behind all that are less. */
+export function placeOf(
+  { rows, order }: Pick<TableParts, 'rows' | 'order'>,
+  id: string,
+): { chunk: number; at: number } {
+  const idAt = (slot: number) => rows[Math.floor(slot / ROWS_A_CHUNK)]![slot % ROWS_A_CHUNK]!.id;
+  const chunk = Math.max(0, firstNot(order.length, (n) => idAt(order[n]![0]!) <= id) - 1);
+  const slots = order[chunk];
+  return { chunk, at: slots === undefined ? 0 : firstNot(slots.length, (n) => idAt(slots[n]!) < id) };
 }
 
-// A byte order mark is a character of an id like any other.
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-
-function textAt(bytes: Uint8Array, ends: Uint32Array, row: number): string {
-  return decoder.decode(bytes.subarray(row === 0 ? 0 : ends[row - 1]!, ends[row]!));
+/** The first of 0..count-1 that `isBefore` is false of, which is true up to some number and false from there; or `count`. */
+function firstNot(count: number, isBefore: (n: number) => boolean): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (isBefore(middle)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

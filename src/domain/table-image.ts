@@ -1,5 +1,4 @@
-import type { Backend, Listener } from './entities.ts';
-import { hashText } from './hash.ts';
+import type { Backend } from './entities.ts';
 import { REGIONS } from './value-objects.ts';
 
 /** A row that cannot serve, and why. Text is cut short: it is the operator's, but may be anything. */
@@ -10,24 +9,22 @@ export interface RowProblem {
   readonly expected: string;
 }
 
-/**
- * Backends that compete in one tier for one app. `slots` are row numbers in ring order: ascending `ringHash`, equal
- * hashes by id. Rows that can never be picked while this table serves (unhealthy, deleted, weight 0) are not in it.
- */
-export interface GroupImage {
-  /** `''`: the group of the listeners that take any app. */
-  readonly app: string;
-  /** `*` all, `r:eu` a region, `c:DE` a country. */
-  readonly scope: string;
-  readonly slots: Uint32Array;
+/** What every form of a table says beside its rows. */
+export interface TableContent {
+  /** How many. */
+  readonly rows: number;
+  /** Equal for equal contents, whatever the order of rows in the file. */
+  readonly contentHash: string;
+  /** At most MAX_NAMED_PROBLEMS of the rows that were skipped. */
+  readonly problems: readonly RowProblem[];
+  readonly problemCount: number;
 }
 
 /**
  * A routing table in columns of typed arrays: made in a thread, moved to the primary without copying, and opened there
  * in slices. 100,000 row objects would block the primary's loop for longer than a client should wait.
  */
-export interface TableImage {
-  readonly rows: number;
+export interface TableImage extends TableContent {
   /** UTF-8 of every row's id, one behind the other; `idEnd[i]` is where row i's ends. */
   readonly ids: Uint8Array;
   readonly idEnd: Uint32Array;
@@ -48,35 +45,36 @@ export interface TableImage {
   readonly hardLimit: Uint32Array;
   /** 1 healthy, 2 deleted */
   readonly flags: Uint8Array;
-  /** Row -> hash of its id: its place on the ring. */
-  readonly ringHash: Uint32Array;
-  readonly groups: readonly GroupImage[];
-  /** Equal for equal contents, whatever the order of rows in the file. */
-  readonly contentHash: string;
-  /** At most MAX_NAMED_PROBLEMS of the rows that were skipped. */
-  readonly problems: readonly RowProblem[];
-  readonly problemCount: number;
 }
 
 export const MAX_NAMED_PROBLEMS = 20;
-export const FLAG_HEALTHY = 1;
-export const FLAG_DELETED = 2;
+const FLAG_HEALTHY = 1;
+const FLAG_DELETED = 2;
 
-/** Builds the image of `backends` for the apps that the listeners serve. `backends` must have distinct ids. */
-export function buildTableImage(
-  backends: readonly Backend[],
-  listeners: readonly Pick<Listener, 'app'>[],
-  problems: readonly RowProblem[] = [],
-): TableImage {
-  // One order for one content: slots, and with them the content hash, do not depend on the file's row order.
-  const rows = [...backends].sort((a, b) => (a.id < b.id ? -1 : 1));
-  const size = rows.length;
+/** Builds the image of `backends`, which must have distinct ids. */
+export function buildTableImage(backends: readonly Backend[], problems: readonly RowProblem[] = []): TableImage {
+  const rows = inOrder(backends);
+  return imageOf(rows, {
+    rows: rows.length,
+    contentHash: hashRows(rows),
+    problems: problems.slice(0, MAX_NAMED_PROBLEMS),
+    problemCount: problems.length,
+  });
+}
+
+/** Ascending by id: one order for one content, and with it one content hash, whatever the order of rows in the file. */
+export function inOrder(backends: readonly Backend[]): readonly Backend[] {
+  return [...backends].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** The image of `rows`, which are in order and what `content` is said of. */
+export function imageOf(rows: readonly Backend[], content: TableContent): TableImage {
   const ids = packTexts(rows.map((row) => row.id));
   const hosts = packTexts(rows.map((row) => row.host));
   const apps = new Dictionary();
   const countries = new Dictionary(['']);
-  const image = {
-    rows: size,
+  return {
+    ...content,
     ids: ids.bytes,
     idEnd: ids.ends,
     hosts: hosts.bytes,
@@ -91,11 +89,25 @@ export function buildTableImage(
     softLimit: Uint32Array.from(rows, (row) => row.softLimit),
     hardLimit: Uint32Array.from(rows, (row) => row.hardLimit),
     flags: Uint8Array.from(rows, (row) => (row.healthy ? FLAG_HEALTHY : 0) | (row.deleted ? FLAG_DELETED : 0)),
-    ringHash: Uint32Array.from(rows, (row) => hashText(row.id)),
-    problems: problems.slice(0, MAX_NAMED_PROBLEMS),
-    problemCount: problems.length,
   };
-  return { ...image, groups: buildGroups(rows, image.ringHash, listeners), contentHash: hashRows(rows) };
+}
+
+/** Row i. */
+export function rowAt(image: TableImage, i: number): Backend {
+  const flags = image.flags[i]!;
+  return {
+    id: textAt(image.ids, image.idEnd, i),
+    app: image.apps[image.app[i]!]!,
+    region: REGIONS[image.region[i]!]!,
+    country: image.countries[image.country[i]!] || null,
+    host: textAt(image.hosts, image.hostEnd, i),
+    port: image.port[i]!,
+    healthy: (flags & FLAG_HEALTHY) !== 0,
+    weight: image.weight[i]!,
+    softLimit: image.softLimit[i]!,
+    hardLimit: image.hardLimit[i]!,
+    deleted: (flags & FLAG_DELETED) !== 0,
+  };
 }
 
 /** The buffers of an image, for moving it between threads without a copy. */
@@ -113,43 +125,15 @@ export function transferables(image: TableImage): ArrayBuffer[] {
     image.softLimit,
     image.hardLimit,
     image.flags,
-    image.ringHash,
-    ...image.groups.map((group) => group.slots),
   ];
   return columns.map((column) => column.buffer as ArrayBuffer);
 }
 
-/** Whether a row may ever be picked for a first connection while this table serves. */
-export function isServing(row: Pick<Backend, 'healthy' | 'deleted' | 'weight'>): boolean {
-  return row.healthy && !row.deleted && row.weight > 0;
-}
+// A byte order mark is a character of an id like any other.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
-function buildGroups(
-  rows: readonly Backend[],
-  ringHash: Uint32Array,
-  listeners: readonly Pick<Listener, 'app'>[],
-): GroupImage[] {
-  const served = new Set(listeners.map((listener) => listener.app));
-  const ring = Uint32Array.from(rows.keys()).sort((a, b) => ringHash[a]! - ringHash[b]! || a - b);
-  const members = new Map<string, { app: string; scope: string; slots: number[] }>();
-  for (const slot of ring) {
-    const row = rows[slot]!;
-    if (!isServing(row)) continue;
-    for (const app of row.app === '' ? [''] : [row.app, '']) {
-      if (!served.has(app)) continue;
-      const scopes = ['*', `r:${row.region}`, ...(row.country === null ? [] : [`c:${row.country}`])];
-      for (const scope of scopes) {
-        const name = `${app}\n${scope}`;
-        let group = members.get(name);
-        if (group === undefined) {
-          group = { app, scope, slots: [] };
-          members.set(name, group);
-        }
-        group.slots.push(slot);
-      }
-    }
-  }
-  return [...members.values()].map(({ app, scope, slots }) => ({ app, scope, slots: Uint32Array.from(slots) }));
+function textAt(bytes: Uint8Array, ends: Uint32Array, row: number): string {
+  return decoder.decode(bytes.subarray(row === 0 ? 0 : ends[row - 1]!, ends[row]!));
 }
 
 function packTexts(texts: readonly string[]): { bytes: Uint8Array; ends: Uint32Array } {
@@ -167,7 +151,7 @@ function packTexts(texts: readonly string[]): { bytes: Uint8Array; ends: Uint32A
 }
 
 /** Two 32-bit FNV-1a runs of different start: 64 bits, enough to tell one version from the one before it. */
-function hashRows(rows: readonly Backend[]): string {
+export function hashRows(rows: readonly Backend[]): string {
   let a = 0x811c9dc5;
   let b = 0x01234567;
   for (const row of rows) {

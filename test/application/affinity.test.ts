@@ -71,9 +71,9 @@ for (const [what, rows] of [
     t.equal(rig.got(2, ME, { listener }), 'b rebound');
     t.equal(rig.boundTo(ME, app), 'b');
     t.equal(rig.got(3, ME, { listener }), 'b bound');
-    t.equal(rig.ledger.connections('a'), 1, 'its old connection is still counted where it is');
+    t.equal(rig.ledger.connectionsOf('a'), 1, 'its old connection is still counted where it is');
     rig.closed(1);
-    t.equal(rig.ledger.connections('a'), 0);
+    t.equal(rig.ledger.connectionsOf('a'), 0);
     t.equal(rig.openConnections(ME, app), 2);
   });
 }
@@ -256,7 +256,7 @@ t.test('a connection that was retried for another reason than its binding leaves
   rig.failed(2);
   rig.got(3, ME, { tried: ['b'] });
   rig.connected(3);
-  t.equal(rig.ledger.connections('c'), 1);
+  t.equal(rig.ledger.connectionsOf('c'), 1);
   t.equal(rig.boundTo(ME), 'a');
 });
 

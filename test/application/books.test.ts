@@ -103,7 +103,7 @@ class Play {
     if (answer === null) throw new Error('a proper request was ignored');
     const boundRow = bound === null ? undefined : table.find(bound);
     const mayStay = boundRow !== undefined && keepsBound(boundRow, app) && !tried.includes(boundRow.id);
-    const rows = Array.from({ length: table.size }, (_, slot) => table.backend(slot));
+    const rows = Array.from(table.slotsBehind(), (slot) => table.backend(slot));
     const candidates = rows.filter((row) => exclusion(row, app, connections(row.id), tried) === null);
     if (answer.kind === 'refused') {
       same('candidates of a refused client', candidates.length, 0);
@@ -114,7 +114,7 @@ class Play {
     const row = table.find(backendId);
     if (row === undefined || !keepsBound(row, app) || tried.includes(backendId))
       throw new Error(`${backendId} may not serve`);
-    if (row.hardLimit > 0 && rig.ledger.connections(backendId) > row.hardLimit)
+    if (row.hardLimit > 0 && rig.ledger.connectionsOf(backendId) > row.hardLimit)
       throw new Error(`${backendId} is over its limit`);
     // A client that is bound nowhere usable gets one of the candidates; only a bound one may go to a draining backend.
     if (why === 'picked' || why === 'rebound' || why === 'overflow')
@@ -171,7 +171,7 @@ class Play {
     same('slots', rig.ledger.total, this.open.length);
     for (const id of new Set(this.open.map(({ backend }) => backend))) {
       const count = this.open.filter(({ backend }) => backend === id).length;
-      same(`connections of ${id}`, rig.ledger.connections(id), count);
+      same(`connections of ${id}`, rig.ledger.connectionsOf(id), count);
     }
     for (const client of CLIENTS) {
       for (const [listener, { app }] of rig.listeners.entries()) {

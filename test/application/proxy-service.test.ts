@@ -52,7 +52,7 @@ t.test('bound clients do not pass the hard limit either', async (t) => {
   await rig.serve([{ id: 'a', hardLimit: 2 }]);
   const answers = [1, 2, 3, 4].map((seq) => rig.got(seq, ME));
   t.same(answers, ['a picked', 'a bound', 'all_full', 'all_full']);
-  t.equal(rig.ledger.connections('a'), 2);
+  t.equal(rig.ledger.connectionsOf('a'), 2);
 });
 
 t.test('a limit that was lowered holds for whoever comes next, and cuts nobody', async (t) => {
@@ -61,7 +61,7 @@ t.test('a limit that was lowered holds for whoever comes next, and cuts nobody',
   for (let seq = 1; seq <= 5; seq++) rig.got(seq, ME);
   await rig.serve([{ id: 'a', hardLimit: 3 }]);
   t.equal(rig.got(6, ME), 'all_full');
-  t.equal(rig.ledger.connections('a'), 5);
+  t.equal(rig.ledger.connectionsOf('a'), 5);
   for (const seq of [1, 2, 3]) rig.closed(seq);
   t.equal(rig.got(7, ME), 'a bound');
   t.equal(rig.got(8, ME), 'all_full');
@@ -116,7 +116,7 @@ t.test('the death of a worker gives back its own connections only, each with a r
   rig.got(1, '10.0.0.3', { worker: 2 });
   rig.now = 500;
   t.equal(rig.service.workerLeft(1), 2);
-  t.equal(rig.ledger.connections('a'), 1);
+  t.equal(rig.ledger.connectionsOf('a'), 1);
   const unknown = { bytesToBackend: 0, bytesToClient: 0, pickMs: 0, connectMs: 0 };
   const records = rig.records.toSorted((a, b) => a.client.localeCompare(b.client));
   t.match(records, [
@@ -134,7 +134,7 @@ t.test('a death of thousands frees all slots at once, and closes them a bounded 
   for (let seq = 1; seq <= 1000; seq++) rig.got(seq, `10.0.${seq >> 8}.${seq & 255}`);
   for (let seq = 1001; seq <= 1300; seq++) t.equal(rig.got(seq, '10.9.0.1'), 'all_full');
   t.equal(rig.service.workerLeft(1), 1000);
-  t.equal(rig.ledger.connections('a'), 0);
+  t.equal(rig.ledger.connectionsOf('a'), 0);
   rig.service.workerJoined(2);
   t.equal(rig.got(1, '10.0.0.1', { worker: 2 }), 'a bound', 'whoever comes back before finds room, and its binding');
   t.equal(rig.records.length, 0);

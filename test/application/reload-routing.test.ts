@@ -2,6 +2,7 @@ import { mock } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { InternalErrors } from '../../src/application/internal-errors.ts';
+import type { RoutingLook } from '../../src/application/ports/backend-repository.ts';
 import { ReloadRouting } from '../../src/application/reload-routing.ts';
 import type { Backend } from '../../src/domain/entities.ts';
 import { MemoryBackendRepository } from '../fixtures/memory-backend-repository.ts';
@@ -12,7 +13,7 @@ import { Rig } from './rig.ts';
 
 function setUp(rows: readonly Partial<Backend>[] = []) {
   const rig = new Rig();
-  const repository = new MemoryBackendRepository(rig.listeners, rows.map(backend));
+  const repository = new MemoryBackendRepository(rows.map(backend));
   const log = keepingLog();
   const reload = new ReloadRouting({
     repository,
@@ -102,28 +103,66 @@ t.test(
   },
 );
 
-t.test('an index that cannot be built leaves no trace in the books', async (t) => {
+t.test('a table that cannot be built leaves no trace in what serves', async (t) => {
   const { rig, repository, reload } = setUp([{ id: 'a' }]);
   await reload.look();
-  const { index } = rig.routing;
+  const { index, table } = rig.routing;
+  const rows = Array.from({ length: 1000 }, (_, i) => backend({ id: `b${i}` }));
+  const { connections } = rig.ledger;
   rig.ledger.connections = () => {
     throw new Error('a count that is not there');
   };
-  repository.set([backend({ id: 'b' })]);
-  let watchers = 0;
-  const watch = rig.ledger.watch.bind(rig.ledger);
-  rig.ledger.watch = (watcher) => {
-    watchers++;
-    const unwatch = watch(watcher);
-    return () => {
-      watchers--;
-      unwatch();
-    };
-  };
+  repository.set(rows);
   for (let i = 0; i < 3; i++) await reload.look();
   t.match(reload.health(), { version: 1, failures: 3 });
   t.equal(rig.routing.index, index);
-  t.equal(watchers, 0);
+  t.equal(rig.routing.table, table);
+  t.equal(rig.ledger.slots.slotOf('b0'), -1, 'no slot is kept for what does not serve');
+  rig.ledger.connections = connections;
+  t.equal(rig.got(1, '10.0.0.1'), 'a picked');
+  await reload.look();
+  t.match(reload.health(), { version: 2, backends: 1000, error: '' });
+});
+
+t.test('a change is taken over as one, and told like a whole table', async (t) => {
+  const { rig, repository, reload, log } = setUp([{ id: 'a' }, { id: 'b' }, { id: 'c' }]);
+  await reload.look();
+  log.said.splice(0);
+  const looks: RoutingLook[] = [];
+  const look = repository.look.bind(repository);
+  repository.look = async (options) => {
+    const found = await look(options);
+    looks.push(found);
+    return found;
+  };
+  const problem = { id: 'x', column: 'port', value: 'abc', expected: '1 to 65535' };
+  repository.set([backend({ id: 'a' }), backend({ id: 'b', weight: 5 }), backend({ id: 'd' })], [problem]);
+  await reload.look();
+  t.match(looks, [{ kind: 'loaded', content: { removed: ['c'] } }]);
+  t.match(
+    log.said.map(({ message, fields }) => ({ message, fields })),
+    [
+      { message: /^routing rows skipped/, fields: { skipped: 1, rows: [problem] } },
+      {
+        message: 'routing table loaded',
+        fields: { version: 2, backends: 3, skipped: 1, added: 1, removed: 1, changed: 1, ids: ['+d', '-c', '~b'] },
+      },
+    ],
+  );
+  t.equal(rig.routing.table.find('b')?.weight, 5);
+});
+
+t.test('a change that could not be taken over is followed by the whole', async (t) => {
+  const { rig, repository, reload } = setUp([{ id: 'a' }]);
+  await reload.look();
+  const install = rig.routing.install.bind(rig.routing);
+  rig.routing.install = () => Promise.reject(new Error('not now'));
+  repository.set([backend({ id: 'a' }), backend({ id: 'b' })]);
+  await reload.look();
+  rig.routing.install = install;
+  repository.set([backend({ id: 'a' }), backend({ id: 'b' }), backend({ id: 'c' })]);
+  await reload.look();
+  t.match(reload.health(), { version: 2, backends: 3, error: '' });
 });
 
 t.test('it looks on when a look throws', async (t) => {
@@ -147,7 +186,7 @@ t.test('it looks on when a look throws', async (t) => {
 t.test('what the operator should mend is said once, though the table is loaded again and again', async (t) => {
   const { repository, reload, said } = setUp([{ id: 'a' }]);
   const look = repository.look.bind(repository);
-  repository.look = async () => ({ ...(await look(true)), warning: 'a left-over file' });
+  repository.look = async (options) => ({ ...(await look({ ...options, force: true })), warning: 'a left-over file' });
   for (let i = 0; i < 3; i++) await reload.look();
   t.same(said(), ['warn: routing database needs attention', 'info: routing table loaded']);
 });
@@ -249,9 +288,9 @@ t.test('it looks again and again, until it is stopped', async (t) => {
   const looks = new Promise<void>((resolve) => {
     let count = 0;
     const look = repository.look.bind(repository);
-    repository.look = (force) => {
+    repository.look = (options) => {
       if (++count === 3) resolve();
-      return look(force);
+      return look(options);
     };
   });
   reload.every(1);

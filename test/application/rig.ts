@@ -59,7 +59,7 @@ export class Rig {
   readonly records: AccessRecord[] = [];
   readonly ledger = new ConnectionLedger<ConnectionLease>();
   readonly bindings: MemoryBindings;
-  readonly routing = new RoutingState(this.ledger);
+  readonly routing: RoutingState<ConnectionLease>;
   readonly listeners: readonly Listener[];
   readonly geo;
   readonly popRegion: RegionCode;
@@ -86,6 +86,7 @@ export class Rig {
     patienceMs = 600_000,
   }: RigOptions = {}) {
     this.listeners = listeners;
+    this.routing = new RoutingState(this.ledger, listeners);
     this.popRegion = popRegion;
     this.bindings = new MemoryBindings({ ttlMs: TTL_MS, maxBindings });
     this.geo = tableGeo(countries);
@@ -114,8 +115,9 @@ export class Rig {
     await this.install(rows);
   }
 
-  install(rows: readonly Partial<Backend>[]): Promise<boolean> {
-    return this.routing.install(buildTableImage(rows.map(backend), this.listeners));
+  /** Whether something changed. */
+  async install(rows: readonly Partial<Backend>[]): Promise<boolean> {
+    return (await this.routing.install(buildTableImage(rows.map(backend)))) !== null;
   }
 
   /** What the parts of a proxy over these books say of it. */

@@ -1,7 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import fc from 'fast-check';
 import t from 'tap';
+import type { Backend } from '../../src/domain/entities.ts';
 import { scanPick } from '../../src/domain/services/load-balancer.ts';
+import { isDelta, TableFeed } from '../../src/domain/table-delta.ts';
 import { buildTableImage } from '../../src/domain/table-image.ts';
+import { backendsArbitrary, rowsOf } from '../domain/arbitraries.ts';
 import { backend } from '../fixtures/routing-db.ts';
 import { Rig } from './rig.ts';
 
@@ -50,7 +54,7 @@ t.test(
       turns++;
       t.equal(rig.routing.table.version, 1);
       // A stride that is prime to the size visits every connection once, in no order.
-      for (let i = 0; i < 300 && closed < size; i++) rig.closed(1 + ((closed++ * 7919) % size));
+      for (let i = 0; i < 30 && closed < size; i++) rig.closed(1 + ((closed++ * 7919) % size));
       await nextTurn();
     }
     await installing;
@@ -60,33 +64,146 @@ t.test(
     const { table, index } = rig.routing;
     for (let n = 0; n < 20; n++) {
       const client = { app: '', hash: (n * 0x9e3779b1) >>> 0, geo: null };
-      const scanned = scanPick(table, (id) => rig.ledger.connections(id), client, 'eu', []);
+      const scanned = scanPick(rowsOf(table), (slot) => rig.ledger.connections(slot), client, 'eu', []);
       t.equal(index.pick(client, 'eu', []), scanned);
       rig.pick(size + 1 + n, `10.100.0.${n}`);
     }
   },
 );
 
-t.test('an index that was replaced is told of nothing any more', async (t) => {
+t.test('few changes are made in one step, and the index in service stays', async (t) => {
   const rig = new Rig();
-  await rig.serve([{ id: 'a' }, { id: 'b' }]);
-  const old = rig.routing.index;
+  const rows = Array.from({ length: 1001 }, (_, i) => ({ id: `b${i}`, port: 1000 + i }));
+  await rig.serve(rows.slice(1));
+  const { index, table } = rig.routing;
+  await rig.serve(rows.slice(0, -1));
+  t.equal(rig.routing.index, index);
+  t.not(rig.routing.table, table);
+
+  const feed = new TableFeed();
+  const judged = (rows: readonly Partial<Backend>[]) => ({
+    backends: rows.map(backend),
+    problems: [],
+    problemCount: 0,
+  });
+  const first = feed.tell(judged([{ id: 'a' }, { id: 'b' }]), null);
+  await rig.routing.install(first);
+  const delta = feed.tell(judged([{ id: 'a' }, { id: 'c' }]), first.contentHash);
+  const changing = rig.routing.install(delta);
+  t.ok(rig.routing.table.find('c'), 'before the call returns');
+  t.notOk(rig.routing.table.find('b'));
+  t.same((await changing)?.summary(), { added: 1, removed: 1, changed: 0, ids: ['+c', '-b'] });
+  t.equal(await rig.routing.install(delta), null, 'the same content again is no change');
+  const other = { ...delta, base: 'of another table', contentHash: 'and what it becomes' };
+  await t.rejects(rig.routing.install(other), /of another table/);
+  t.equal(rig.routing.table.version, 4);
+});
+
+t.test('many changes come whole: no pick sees some of them', async (t) => {
+  const rig = new Rig();
+  const size = 3000;
+  const rows = (id: string) => Array.from({ length: size }, (_, i) => ({ id: `${id}${i}` }));
+  await rig.serve(rows('a'));
+  const { index } = rig.routing;
+  let installed = false;
+  const installing = rig.install(rows('b')).then(() => {
+    installed = true;
+  });
+  let seq = 0;
+  while (!installed) {
+    const { version } = rig.routing.table;
+    t.match(rig.got(++seq, `10.1.${seq >> 8}.${seq & 255}`), version === 1 ? /^a/ : /^b/);
+    await nextTurn();
+  }
+  await installing;
+  t.ok(seq > 10, `${seq} turns`);
+  t.not(rig.routing.index, index);
+  t.match(rig.got(++seq, '10.2.0.1'), /^b/);
+});
+
+t.test('what is set while a table is replaced holds in the next one', async (t) => {
+  const rig = new Rig();
+  const rows = (weight: number, from: number) =>
+    Array.from({ length: 2000 }, (_, i) => ({ id: `b${i}`, weight: i < from ? 1 : weight }));
+  await rig.serve(rows(1, 0));
+  const slotOf = (id: string) => rig.routing.table.slotOf(id);
+  const others = Array.from({ length: 1998 }, (_, i) => slotOf(`b${i + 2}`));
+  rig.routing.setUp(slotOf('b0'), false);
+  const installing = rig.install(rows(2, 2));
+  for (let turn = 0; turn < 30; turn++) await nextTurn();
+  t.equal(rig.routing.table.version, 1, 'in the midst of it');
+  rig.routing.setWeight(slotOf('b1'), 0);
+  await installing;
+  t.equal(rig.routing.table.version, 2);
   const client = { app: '', hash: 1, geo: null };
-  const first = old.pick(client, 'eu', []);
-  const firstId = rig.routing.table.idOf(first);
-  await rig.serve([{ id: 'a' }, { id: 'b' }, { id: 'c', healthy: false }]);
-  const other = rig.routing.table.slotOf(firstId === 'a' ? 'b' : 'a');
-  rig.service.workerJoined(2);
-  for (let seq = 1; rig.ledger.connections(firstId) === 0; seq++) rig.pick(seq, `10.0.0.${seq}`, { worker: 2 });
-  for (let seq = 100; rig.ledger.connections(firstId) <= rig.ledger.connections(firstId === 'a' ? 'b' : 'a'); seq++)
-    rig.pick(seq, `10.0.1.${seq}`, { worker: 2 });
-  t.equal(rig.routing.index.pick(client, 'eu', []), other, 'the one in service knows of its connections');
-  t.equal(old.pick(client, 'eu', []), first, 'while the old one believes that nobody is connected');
+  t.equal(rig.routing.index.pick(client, 'eu', others), -1);
+  rig.routing.setUp(slotOf('b0'), true);
+  t.equal(rig.routing.index.pick(client, 'eu', others), slotOf('b0'));
+});
+
+t.test('changes one after another serve as the whole does, whoever is connected', async (t) => {
+  const apps = ['', 'game'];
+  const tables = fc.tuple(...Array.from({ length: 6 }, () => backendsArbitrary({ maxRows: 25, apps })));
+  const moves = fc.array(fc.record({ open: fc.boolean(), n: fc.nat(40) }), { maxLength: 25, size: 'max' });
+  let deltas = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      tables,
+      fc.array(fc.nat(25), { minLength: 6, maxLength: 6 }),
+      fc.tuple(...Array.from({ length: 6 }, () => moves)),
+      async (tables, lengths, moves) => {
+        const rig = new Rig();
+        const feed = new TableFeed();
+        const open = new Map<number, string>();
+        let seq = 0;
+        for (const [i, rows] of tables.entries()) {
+          // Some rows go and some come back, with what they had before or other values.
+          const backends = rows.slice(0, lengths[i]);
+          const { version, contentHash } = rig.routing.table;
+          const content = feed.tell({ backends, problems: [], problemCount: 0 }, version === 0 ? null : contentHash);
+          if (isDelta(content)) deltas++;
+          await rig.routing.install(content);
+          const whole = new Rig();
+          await whole.routing.install(buildTableImage(backends));
+          const [table, alone] = [rig.routing.table, whole.routing.table];
+          const rowsIn = (of: typeof table) =>
+            JSON.stringify(Array.from(of.slotsBehind(), (slot) => Object.entries(of.backend(slot)).sort()));
+          if (rowsIn(table) !== rowsIn(alone) || table.contentHash !== alone.contentHash || table.size !== alone.size)
+            throw new Error('other rows than the whole has');
+          for (const { open: opens, n } of moves[i]!) {
+            if (opens) {
+              const got = rig.pick(++seq, `10.0.${n}.1`, { listener: n % 2 });
+              if (got?.kind === 'assigned') open.set(seq, got.backendId);
+            } else {
+              const [closing] = [...open.keys()].slice(n % (open.size + 1));
+              if (closing !== undefined) rig.closed(closing);
+              if (closing !== undefined) open.delete(closing);
+            }
+            for (const app of apps) {
+              const client = { app, hash: (n * 0x9e3779b1) >>> 0, geo: null };
+              const scanned = scanPick(rowsOf(table), (slot) => rig.ledger.connections(slot), client, 'eu', []);
+              if (rig.routing.index.pick(client, 'eu', []) !== scanned) throw new Error('not what the scan picks');
+            }
+          }
+          const held = new Map<string, number>();
+          for (const id of open.values()) held.set(id, (held.get(id) ?? 0) + 1);
+          const counts = new Map(rig.ledger.counts());
+          if (
+            counts.size !== held.size ||
+            [...held].some(([id, n]) => counts.get(id) !== n || rig.ledger.connectionsOf(id) !== n)
+          )
+            throw new Error('a count is not that of its leases');
+        }
+      },
+    ),
+    { numRuns: 120 },
+  );
+  t.ok(deltas > 100, `${deltas} came as changes`);
 });
 
 t.test('the image of a table may come from another thread: nothing of it is kept but its columns', async (t) => {
   const rig = new Rig();
-  const image = structuredClone(buildTableImage([backend({ id: 'a', country: 'DE' })], rig.listeners));
+  const image = structuredClone(buildTableImage([backend({ id: 'a', country: 'DE' })]));
   await rig.routing.install(image);
   t.match(rig.routing.table.find('a'), { country: 'DE', region: 'eu', host: '127.0.0.1' });
 });

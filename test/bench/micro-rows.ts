@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type Measure, verdict } from './measures.ts';
-import { picksPerSecond, reloadStallMs, selectionNs } from './micro.ts';
+import { oneChangedMs, picksPerSecond, reloadStallMs, selectionNs } from './micro.ts';
 import type { Bench } from './processes.ts';
 import type { Row } from './results.ts';
 import { summary } from './statistics.ts';
@@ -50,5 +50,7 @@ export async function microRows(bench: Bench, say: (text: string) => void): Prom
   for (let round = 0; round < RELOADS; round++)
     stalls.push((await reloadStallMs(bench.directoryFor(`reload-${round}`))).stallMs);
   rows.push(row('longest stall in a reload of 100,000 rows', 'ms', stalls, 10));
+  const costs = await oneChangedMs(bench.directoryFor('reload-one'), RELOADS);
+  rows.push(row('primary in a reload of 100,000 rows with one changed', 'ms of CPU', costs, 1));
   return rows;
 }

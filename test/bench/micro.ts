@@ -41,8 +41,8 @@ const address = (n: number) => new ClientAddress(4, 10 * 2 ** 24 + (n % 2 ** 24)
 /** A primary without processes: the use case with its real adapters, GeoIP aside. */
 async function primary(backends: number) {
   const ledger = new ConnectionLedger<never>();
-  const routing = new RoutingState(ledger);
-  await routing.install(buildTableImage(rows(backends), [LISTENER]));
+  const routing = new RoutingState(ledger, [LISTENER]);
+  await routing.install(buildTableImage(rows(backends)));
   const bindings = new MemoryBindings({ ttlMs: 600_000, maxBindings: 1_000_000 });
   const geo = { country: (client: ClientAddress) => COUNTRIES[(client.w0 & 255) % 7] ?? null };
   const service = new ProxyService({
@@ -67,7 +67,7 @@ async function primary(backends: number) {
 export async function selectionNs(backends: number, held: number): Promise<number> {
   const { routing } = await primary(backends);
   const { index, table } = routing;
-  const counts = new Uint32Array(table.size);
+  const counts = new Uint32Array(table.end);
   const clients = Array.from({ length: 4096 }, (_, n) => {
     const country = COUNTRIES[n % 7];
     const geo = country === undefined ? null : { country, region: REGIONS[n % 6]! };
@@ -80,12 +80,12 @@ export async function selectionNs(backends: number, held: number): Promise<numbe
     if (n === 0) start = performance.now();
     const slot = index.pick(clients[n & 4095]!, 'sa', []);
     counts[slot]!++;
-    index.connectionsChanged(table.idOf(slot), counts[slot]!);
+    index.setLoad(slot, counts[slot]!);
     queue.push(slot);
     if (queue.length > held) {
       const released = queue[n + 20_000 - held] ?? slot;
       counts[released]!--;
-      index.connectionsChanged(table.idOf(released), counts[released]!);
+      index.setLoad(released, counts[released]!);
     }
   }
   return ((performance.now() - start) * 1e6) / rounds;
@@ -132,8 +132,8 @@ export function bytesPerBinding(count = 1_000_000): number {
   return bytes;
 }
 
-/** Longest time, in ms, that the primary's loop was held up while a database of `count` rows was loaded and installed. */
-export async function reloadStallMs(directory: string, count = 100_000): Promise<{ stallMs: number; totalMs: number }> {
+/** A database of `count` rows, and a primary's way to load it. */
+function reloads(directory: string, count: number) {
   const path = join(directory, `reload-${count}.db`);
   const db = new Database(path);
   db.exec(
@@ -143,23 +143,54 @@ export async function reloadStallMs(directory: string, count = 100_000): Promise
   db.transaction(() => {
     for (const row of rows(count)) insert.run(row.id, row.app, row.region, row.country, '10.1.2.3', row.port);
   })();
-  const repository = new SqliteBackendRepository({ path, listeners: [LISTENER] });
-  const routing = new RoutingState(new ConnectionLedger());
-  // A first load and a second, changed one: what an operator's reload meets is a primary that is warm.
-  for (let load = 0; ; load++) {
-    const probe = longestTurn();
-    const start = performance.now();
-    const look = await repository.look();
-    if (look.kind !== 'loaded') throw new Error(`the load is ${JSON.stringify(look)}`);
-    await routing.install(look.image);
-    const result = { stallMs: probe(), totalMs: performance.now() - start };
-    if (load === 1) {
+  const repository = new SqliteBackendRepository({ path });
+  const routing = new RoutingState(new ConnectionLedger(), [LISTENER]);
+  return {
+    db,
+    load: async () => {
+      const look = await repository.look({ have: routing.table.contentHash });
+      if (look.kind !== 'loaded') throw new Error(`the load is ${JSON.stringify(look)}`);
+      await routing.install(look.content);
+    },
+    close: async () => {
       await repository.close();
       db.close();
-      return result;
-    }
-    db.exec('UPDATE backends SET weight = 2 WHERE rowid % 2 = 0');
+    },
+  };
+}
+
+/** Longest time, in ms, that the primary's loop was held up while a database of `count` rows was loaded and installed. */
+export async function reloadStallMs(directory: string, count = 100_000): Promise<{ stallMs: number; totalMs: number }> {
+  const { db, load, close } = reloads(directory, count);
+  // A first load and a second, changed one: what an operator's reload meets is a primary that is warm.
+  await load();
+  db.exec('UPDATE backends SET weight = 2 WHERE rowid % 2 = 0');
+  const probe = longestTurn();
+  const start = performance.now();
+  await load();
+  const result = { stallMs: probe(), totalMs: performance.now() - start };
+  await close();
+  return result;
+}
+
+/**
+ * What a reload costs the primary when one row of `count` changed, in ms of its thread's CPU, that of the loading thread
+ * not counted: of each of some reloads, the first ones left out.
+ */
+export async function oneChangedMs(directory: string, reloadCount: number, count = 100_000): Promise<number[]> {
+  const { db, load, close } = reloads(directory, count);
+  const change = db.prepare('UPDATE backends SET weight = ? WHERE id = ?');
+  await load();
+  const costs: number[] = [];
+  for (let n = 0; n < 2 * reloadCount; n++) {
+    change.run(2 + n, `backend-${(n * 7919) % count}`);
+    const before = process.threadCpuUsage();
+    await load();
+    const { user, system } = process.threadCpuUsage(before);
+    costs.push((user + system) / 1000);
   }
+  await close();
+  return costs.slice(reloadCount);
 }
 
 /** Watches how long the loop's turns take; the returned function stops it and gives the longest, in ms. */

@@ -58,7 +58,7 @@ for (const [what, file, change] of [
     (text: string) =>
       text.replace(
         'return this.#reply;',
-        `return { ...this.#reply, image: { ...this.#reply.image, port: undefined, ports: this.#reply.image.port } };`,
+        `return { ...this.#reply, content: { ...this.#image, port: undefined, ports: this.#image.port } };`,
       ),
   ],
   ['speaks another version', PROTOCOL, (text: string) => text.replace(/LOAD_VERSION = \d+/, 'LOAD_VERSION = 999')],

@@ -6,11 +6,9 @@ import { MemoryBackendRepository } from '../fixtures/memory-backend-repository.t
 import { writeRoutingDb } from '../fixtures/routing-db.ts';
 import { backendRepositorySuite } from './backend-repository.ts';
 
-const listeners = [{ app: '' }, { app: 'game' }];
-
 t.test('memory', async (t) => {
   backendRepositorySuite(t, () => {
-    const repository = new MemoryBackendRepository(listeners);
+    const repository = new MemoryBackendRepository();
     return {
       repository,
       write: (backends) => repository.set(backends),
@@ -24,7 +22,7 @@ t.test('sqlite', async (t) => {
   backendRepositorySuite(t, (t) => {
     const path = join(t.testdir(), 'routing.db');
     return {
-      repository: new SqliteBackendRepository({ path, listeners }),
+      repository: new SqliteBackendRepository({ path }),
       write: (backends) => writeRoutingDb(path, backends),
       break: () => renameSync(path, `${path}.away`),
       mend: () => renameSync(`${path}.away`, path),

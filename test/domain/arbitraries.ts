@@ -1,9 +1,10 @@
 import fc from 'fast-check';
+import { BackendSlots } from '../../src/domain/backend-slots.ts';
 import { ClientAddress } from '../../src/domain/client-address.ts';
-import type { Backend, Listener } from '../../src/domain/entities.ts';
-import { openRoutingTable, type RoutingTable } from '../../src/domain/routing-table.ts';
+import type { Backend } from '../../src/domain/entities.ts';
+import { RoutingTable } from '../../src/domain/routing-table.ts';
 import { PickIndex } from '../../src/domain/services/pick-index.ts';
-import { buildTableImage } from '../../src/domain/table-image.ts';
+import { TableEdit } from '../../src/domain/table-edit.ts';
 import { REGIONS } from '../../src/domain/value-objects.ts';
 
 /** Ids whose 32-bit ring hashes are equal: two backends at one place of the ring. */
@@ -39,18 +40,28 @@ export function backendsArbitrary({
   );
 }
 
-export function openTable(
-  backends: readonly Backend[],
-  listeners: readonly Pick<Listener, 'app'>[],
-  version = 1,
-): RoutingTable {
-  return toEnd(openRoutingTable(version, buildTableImage(backends, listeners)));
+/** A first table of these rows. */
+export function openTable(backends: readonly Backend[]): RoutingTable {
+  const slots = new BackendSlots();
+  const edit = new TableEdit(RoutingTable.empty(slots), slots);
+  for (const row of backends) edit.put(row);
+  return edit.finish('');
 }
 
-export function buildIndex(table: RoutingTable, connections: (id: string) => number = () => 0): PickIndex {
-  const index = new PickIndex(table);
-  toEnd(index.build(connections));
+/** An index of all rows of a table. */
+export function buildIndex(
+  table: RoutingTable,
+  apps: readonly string[] = [''],
+  connections: (slot: number) => number = () => 0,
+): PickIndex {
+  const index = new PickIndex(apps, connections);
+  for (const slot of table.slotsBehind()) index.put(slot, table.backend(slot));
   return index;
+}
+
+/** The rows as the plain scan reads them. */
+export function rowsOf(table: RoutingTable): Map<number, Backend> {
+  return new Map(Array.from(table.slotsBehind(), (slot) => [slot, table.backend(slot)]));
 }
 
 /** Runs a sliced task without letting anyone run between its slices. */

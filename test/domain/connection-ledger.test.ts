@@ -2,10 +2,11 @@ import fc from 'fast-check';
 import t from 'tap';
 import { ConnectionLedger, type Lease } from '../../src/domain/connection-ledger.ts';
 
+const SERVING = ['a', 'b', 'c'];
 const name = { worker: fc.nat(3), seq: fc.nat(5) };
 const step = fc.oneof(
-  fc.record({ do: fc.constant('reserve' as const), ...name, backend: fc.constantFrom('a', 'b', 'c') }),
-  fc.record({ do: fc.constant('reserve' as const), ...name, backend: fc.constantFrom('a', 'b', 'c') }),
+  fc.record({ do: fc.constant('reserve' as const), ...name, backend: fc.nat(2) }),
+  fc.record({ do: fc.constant('reserve' as const), ...name, backend: fc.nat(2) }),
   fc.record({ do: fc.constantFrom('release' as const, 'admit' as const, 'releaseAll' as const), ...name }),
 );
 
@@ -13,11 +14,12 @@ t.test('counts are the number of leases, at every step', async (t) => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80, size: 'max' }), (steps) => {
       const ledger = new ConnectionLedger<Lease>();
+      const slots = SERVING.map((id) => ledger.slots.take(id));
       const model = new Map<number, Map<number, Lease>>();
-      const watched = new Map<string, number>();
-      ledger.watch((id, connections) => {
-        if (connections === (watched.get(id) ?? 0)) throw new Error('a watcher was told of no change');
-        watched.set(id, connections);
+      const watched = new Map<number, number>();
+      ledger.watch((slot, connections) => {
+        if (connections === (watched.get(slot) ?? 0)) throw new Error('a watcher was told of no change');
+        watched.set(slot, connections);
       });
       for (const step of steps) {
         const leases = model.get(step.worker);
@@ -27,7 +29,7 @@ t.test('counts are the number of leases, at every step', async (t) => {
         } else if (step.do === 'reserve') {
           const may = leases !== undefined && !leases.has(step.seq);
           same('mayReserve', ledger.mayReserve(step.worker, step.seq), may);
-          const lease = { backendId: step.backend };
+          const lease = { slot: slots[step.backend]! };
           if (may) {
             ledger.reserve(step.worker, step.seq, lease);
             leases.set(step.seq, lease);
@@ -48,7 +50,7 @@ t.test('counts are the number of leases, at every step', async (t) => {
           );
           model.delete(step.worker);
         }
-        compare(ledger, model, watched);
+        compare(ledger, model, watched, slots);
       }
     }),
     { numRuns: 500 },
@@ -59,15 +61,19 @@ t.test('counts are the number of leases, at every step', async (t) => {
 function compare(
   ledger: ConnectionLedger<Lease>,
   model: Map<number, Map<number, Lease>>,
-  watched: Map<string, number>,
+  watched: Map<number, number>,
+  slots: readonly number[],
 ): void {
   const leases = [...model.values()].flatMap((leases) => [...leases.values()]);
   same('total', ledger.total, leases.length);
-  for (const id of ['a', 'b', 'c']) {
-    const count = leases.filter(({ backendId }) => backendId === id).length;
-    same(`connections of ${id}`, ledger.connections(id), count);
-    same(`watched connections of ${id}`, watched.get(id) ?? 0, count);
-    same(`counts of ${id}`, ledger.counts().get(id), count === 0 ? undefined : count);
+  const counts = new Map(ledger.counts());
+  for (const [i, slot] of slots.entries()) {
+    const id = SERVING[i]!;
+    const count = leases.filter((lease) => lease.slot === slot).length;
+    same(`connections at ${slot}`, ledger.connections(slot), count);
+    same(`connections of ${id}`, ledger.connectionsOf(id), count);
+    same(`watched connections of ${id}`, watched.get(slot) ?? 0, count);
+    same(`counts of ${id}`, counts.get(id), count === 0 ? undefined : count);
   }
   for (let worker = 0; worker < 4; worker++) same('heldBy', ledger.heldBy(worker), model.get(worker)?.size ?? 0);
 }
@@ -77,27 +83,69 @@ t.test('a dead worker gives back everything once, and reserves nothing afterward
   t.notOk(ledger.mayReserve(1, 1), 'not before it is admitted');
   ledger.admit(1);
   ledger.admit(2);
-  ledger.reserve(1, 1, { backendId: 'a' });
-  ledger.reserve(1, 2, { backendId: 'b' });
-  ledger.reserve(2, 1, { backendId: 'a' });
-  const released = Array.from(ledger.releaseAll(1).values(), ({ backendId }) => backendId);
-  t.same(released.sort(), ['a', 'b']);
+  const [a, b] = [ledger.slots.take('a'), ledger.slots.take('b')];
+  ledger.reserve(1, 1, { slot: a });
+  ledger.reserve(1, 2, { slot: b });
+  ledger.reserve(2, 1, { slot: a });
+  const released = Array.from(ledger.releaseAll(1).values(), ({ slot }) => slot);
+  t.same(released.sort(), [a, b]);
   t.equal(ledger.releaseAll(1).size, 0);
   t.equal(ledger.release(1, 1), undefined, 'its late report finds nothing');
   t.notOk(ledger.mayReserve(1, 3));
-  t.throws(() => ledger.reserve(1, 3, { backendId: 'a' }));
+  t.throws(() => ledger.reserve(1, 3, { slot: a }));
   t.same([...ledger.counts()], [['a', 1]], 'the other worker keeps its own');
 });
 
 t.test('a watcher hears nothing after it is let go', async (t) => {
   const ledger = new ConnectionLedger<Lease>();
-  const heard: [string, number][] = [];
-  const unwatch = ledger.watch((id, connections) => heard.push([id, connections]));
+  const heard: [number, number][] = [];
+  const unwatch = ledger.watch((slot, connections) => heard.push([slot, connections]));
   ledger.admit(1);
-  ledger.reserve(1, 1, { backendId: 'a' });
+  const slot = ledger.slots.take('a');
+  ledger.reserve(1, 1, { slot });
   unwatch();
   ledger.release(1, 1);
-  t.same(heard, [['a', 1]]);
+  t.same(heard, [[slot, 1]]);
+});
+
+t.test('a backend that is let go keeps its slot while it has a connection, and no longer', async (t) => {
+  const ledger = new ConnectionLedger<Lease>();
+  ledger.admit(1);
+  ledger.admit(2);
+  const a = ledger.slots.take('a');
+  const b = ledger.slots.take('b');
+  ledger.reserve(1, 1, { slot: a });
+  ledger.reserve(2, 1, { slot: a });
+  ledger.slots.release(a);
+  const c = ledger.slots.take('c');
+  t.notOk([a, b].includes(c), 'the slot is not given away');
+  t.equal(ledger.slots.take('a'), a, 'and is found again');
+  ledger.slots.release(a);
+  ledger.release(1, 1);
+  t.equal(ledger.slots.slotOf('a'), a);
+  ledger.releaseAll(2);
+  t.equal(ledger.slots.slotOf('a'), -1);
+  t.equal(ledger.connectionsOf('a'), 0);
+  t.equal(ledger.slots.take('d'), a, 'then another one may have it');
+  t.equal(ledger.connectionsOf('d'), 0);
+});
+
+t.test('counts of slots far apart, and of those that were never counted', async (t) => {
+  const ledger = new ConnectionLedger<Lease>();
+  ledger.admit(1);
+  const slots = Array.from({ length: 1000 }, (_, i) => ledger.slots.take(`b${i}`));
+  t.equal(ledger.connections(slots[999]!), 0);
+  ledger.reserve(1, 1, { slot: slots[999]! });
+  ledger.reserve(1, 2, { slot: slots[0]! });
+  t.same(
+    [...ledger.counts()],
+    [
+      ['b0', 1],
+      ['b999', 1],
+    ],
+  );
+  ledger.releaseAll(1);
+  t.same([[...ledger.counts()], ledger.total], [[], 0]);
 });
 
 function same(what: string, got: unknown, wanted: unknown): void {

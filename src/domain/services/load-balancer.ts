@@ -1,5 +1,5 @@
 import type { Backend, GeoInfo } from '../entities.ts';
-import { hashPair } from '../hash.ts';
+import { hashPair, hashText } from '../hash.ts';
 import type { CountryCode, RegionCode } from '../value-objects.ts';
 import { regionAndNeighbours } from '../value-objects.ts';
 
@@ -103,49 +103,43 @@ export function ringDistance(clientHash: number, ringHash: number): number {
   return (ringHash - clientHash) >>> 0;
 }
 
-/** A table as the plain scan reads it. Slots are in ascending order of id. */
-export interface ScanTable {
-  readonly size: number;
-  backend(slot: number): Backend;
-  ringHash(slot: number): number;
-}
+/** The rows as the plain scan reads them, by slot. */
+export type ScanRows = ReadonlyMap<number, Backend>;
 
-/** The definition of a pick: looks at every backend. Returns the slot, or -1 when none may serve. */
+/** The definition of a pick: looks at every backend. Returns the slot, or -1 when none may serve. `tried` are ids. */
 export function scanPick(
-  table: ScanTable,
-  connections: (id: string) => number,
+  rows: ScanRows,
+  connections: (slot: number) => number,
   client: PickClient,
   popRegion: RegionCode,
   tried: readonly string[],
 ): number {
-  const slots = Array.from({ length: table.size }, (_, slot) => slot);
   const servingRegions = new Set(
-    slots
-      .map((slot) => table.backend(slot))
+    [...rows.values()]
       .filter((row) => exclusion({ ...row, hardLimit: 0 }, client.app, 0, []) === null)
       .map((row) => row.region),
   );
   const preferred = preferredRegion(client.geo, (region) => servingRegions.has(region));
   const country = client.geo?.country ?? null;
 
-  const candidates = slots
-    .map((slot) => ({ slot, row: table.backend(slot) }))
-    .filter(({ row }) => exclusion(row, client.app, connections(row.id), tried) === null)
-    .map(({ slot, row }) => ({
+  const candidates = [...rows]
+    .filter(([slot, row]) => exclusion(row, client.app, connections(slot), tried) === null)
+    .map(([slot, row]) => ({
       slot,
+      id: row.id,
+      distance: ringDistance(client.hash, hashText(row.id)),
+      draw: tieBreak(client.hash, hashText(row.id)),
       tier: tierOf(row, country, preferred, popRegion),
-      load: loadTerm(connections(row.id), row),
+      load: loadTerm(connections(slot), row),
     }))
     .sort((a, b) => a.tier - b.tier || a.load - b.load);
   const best = candidates[0];
   if (best === undefined) return -1;
 
-  const distance = (slot: number) => ringDistance(client.hash, table.ringHash(slot));
-  const draw = (slot: number) => tieBreak(client.hash, table.ringHash(slot));
   const winner = candidates
     .filter(({ tier, load }) => tier === best.tier && load === best.load)
-    .sort((a, b) => distance(a.slot) - distance(b.slot) || a.slot - b.slot)
+    .sort((a, b) => a.distance - b.distance || (a.id < b.id ? -1 : 1))
     .slice(0, TIE_WINDOW)
-    .reduce((first, next) => (draw(next.slot) < draw(first.slot) ? next : first));
+    .reduce((first, next) => (next.draw < first.draw ? next : first));
   return winner.slot;
 }

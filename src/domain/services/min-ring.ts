@@ -8,13 +8,12 @@ export class MinRing {
   readonly #nodes: Float64Array;
   readonly #leaves: number;
 
-  /** Every one of the `size` positions starts at 0. */
-  constructor(size: number) {
+  constructor(size: number, valueAt: (position: number) => number) {
     this.size = size;
     this.#leaves = 1;
     while (this.#leaves < size) this.#leaves *= 2;
-    this.#nodes = new Float64Array(2 * this.#leaves).fill(0, this.#leaves, this.#leaves + size);
-    this.#nodes.fill(Infinity, this.#leaves + size);
+    this.#nodes = new Float64Array(2 * this.#leaves).fill(Infinity);
+    for (let position = 0; position < size; position++) this.#nodes[this.#leaves + position] = valueAt(position);
     for (let node = this.#leaves - 1; node > 0; node--) {
       this.#nodes[node] = Math.min(this.#nodes[2 * node]!, this.#nodes[2 * node + 1]!);
     }

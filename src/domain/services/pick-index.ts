@@ -1,76 +1,131 @@
-import type { RoutingTable } from '../routing-table.ts';
-import type { GroupImage } from '../table-image.ts';
+import type { Backend } from '../entities.ts';
+import { hashText } from '../hash.ts';
 import type { CountryCode, RegionCode } from '../value-objects.ts';
-import { isFull, loadTerm, type PickClient, preferredRegion, TIE_WINDOW, TIERS, tieBreak } from './load-balancer.ts';
-import { MinRing } from './min-ring.ts';
-
-/** Members that are entered before `build` yields: a fraction of a millisecond. */
-const SLICE_MEMBERS = 4000;
+import { isFull, loadTerm, type PickClient, preferredRegion, TIERS } from './load-balancer.ts';
+import { type Bucket, RingGroup, type Seat } from './ring-group.ts';
 
 const NOBODY: readonly number[] = [];
 
-/** The backends of one tier for one app, in ring order. */
-interface Group {
-  readonly slots: Uint32Array;
-  /** Position -> ring hash, ascending. */
-  readonly hashes: Uint32Array;
-  /** Position -> load, Infinity for a full backend. */
-  readonly loads: MinRing;
+/** A backend of the table, and what changes about it between two versions of its row. */
+interface IndexedSeat extends Seat {
+  row: Backend;
+  /** The row's, here because each change of a count reads them. */
+  readonly softLimit: number;
+  readonly hardLimit: number;
+  /** The row's, until somebody sets another. */
+  weight: number;
+  /** Somebody found it down, whatever its row says. */
+  isDown: boolean;
+  /** It takes new clients, if it is not full. */
+  isUp: boolean;
 }
 
 interface AppGroups {
-  all: Group | undefined;
-  readonly regions: Map<string, Group>;
-  readonly countries: Map<CountryCode, Group>;
-}
-
-/** For one kind of group, of which a slot is in at most one: the group that it is in, and where. */
-class Memberships {
-  readonly groups: Group[] = [];
-  /** Slot -> position in `groups` + 1; 0: in none. */
-  readonly groupOf: Uint32Array;
-  readonly positionOf: Uint32Array;
-
-  constructor(slots: number) {
-    this.groupOf = new Uint32Array(slots);
-    this.positionOf = new Uint32Array(slots);
-  }
+  readonly all: RingGroup;
+  readonly regions: Map<string, RingGroup>;
+  readonly countries: Map<CountryCode, RingGroup>;
 }
 
 /**
  * Answers what `scanPick` answers, in O(log backends): each tier's candidates are a group that knows its least loaded
- * members, kept true by `connectionsChanged`. A tier is asked only after the better ones came up empty, so it does not
- * matter that a later group (all backends) contains the earlier ones (a country's).
+ * members. Every row that is not deleted is a member; what is up is a matter of the moment. A tier is asked only after
+ * the better ones came up empty, so it does not matter that a later group (all backends) contains the earlier ones (a
+ * country's).
  */
 export class PickIndex {
-  readonly #table: RoutingTable;
-  readonly #apps = new Map<string, AppGroups>();
-  /** By kind of group: (its own app, any app) x (all, region, country). */
-  readonly #memberships: readonly Memberships[];
-
-  constructor(table: RoutingTable) {
-    this.#table = table;
-    this.#memberships = Array.from({ length: 6 }, () => new Memberships(table.size));
-  }
+  readonly #apps: ReadonlyMap<string, AppGroups>;
+  readonly #connections: (slot: number) => number;
+  readonly #seats: (IndexedSeat | undefined)[];
 
   /**
-   * Enters every backend with its current count; yields between slices. Counts may change between them, and must be
-   * told to `connectionsChanged` from the first slice on.
+   * @param apps those that listeners have; `''`: any app
+   * @param connections the count of a slot now; each change of it is told to `setLoad`
+   * @param slots how many are expected
    */
-  *build(connections: (id: string) => number): Generator<void, void> {
-    for (const image of this.#table.groups) yield* this.#enter(image, connections);
+  constructor(apps: Iterable<string>, connections: (slot: number) => number, slots = 0) {
+    this.#seats = new Array<IndexedSeat | undefined>(slots).fill(undefined);
+    this.#apps = new Map(
+      Array.from(apps, (app) => [app, { all: this.#newGroup(), regions: new Map(), countries: new Map() }]),
+    );
+    this.#connections = connections;
   }
 
-  connectionsChanged(id: string, connections: number): void {
-    const slot = this.#table.slotOf(id);
-    if (slot >= 0) this.#setLoad(slot, this.#load(slot, connections));
+  /** Enters a row, or writes the one at `slot` anew: its weight is the row's again, and who set it down still holds it down. */
+  put(slot: number, row: Backend): void {
+    const before = this.#seats[slot];
+    if (before !== undefined) this.#leave(before);
+    const { id, weight, softLimit, hardLimit } = row;
+    const seat: IndexedSeat = {
+      slot,
+      id,
+      hash: hashText(id),
+      buckets: [],
+      row,
+      softLimit,
+      hardLimit,
+      weight,
+      isDown: before?.isDown ?? false,
+      isUp: false,
+    };
+    seat.isUp = isUp(seat);
+    // An array that is written far behind its end becomes a slow one.
+    while (this.#seats.length <= slot) this.#seats.push(undefined);
+    this.#seats[slot] = seat;
+    if (row.deleted) return;
+    const load = this.#loadOf(seat);
+    if (row.app !== '') this.#enter(seat, load, this.#apps.get(row.app));
+    this.#enter(seat, load, this.#apps.get(''));
   }
 
-  /** The slot that `scanPick` names, or -1. `tried` are ids. */
-  pick(client: PickClient, popRegion: RegionCode, tried: readonly string[]): number {
+  /** Like `put`, for a row of a table whose index `other` knows what was set since. */
+  putAsIn(other: PickIndex, slot: number, row: Backend): void {
+    this.put(slot, row);
+    const theirs = other.#seats[slot];
+    if (theirs?.isDown) this.setUp(slot, false);
+    if (theirs?.row === row && theirs.weight !== row.weight) this.setWeight(slot, theirs.weight);
+  }
+
+  remove(slot: number): void {
+    const seat = this.#seats[slot];
+    if (seat === undefined) return;
+    this.#leave(seat);
+    this.#seats[slot] = undefined;
+  }
+
+  /** One that is found down takes no new clients until it is found up, for as long as it has a row. */
+  setUp(slot: number, isUp: boolean): void {
+    const seat = this.#seats[slot];
+    if (seat === undefined) return;
+    seat.isDown = !isUp;
+    this.#judge(seat);
+  }
+
+  /** Until its row is written again. 0 takes no new clients. */
+  setWeight(slot: number, weight: number): void {
+    const seat = this.#seats[slot];
+    if (seat === undefined) return;
+    seat.weight = weight;
+    this.#judge(seat);
+  }
+
+  /** Of a slot that has no row, it changes nothing. */
+  setLoad(slot: number, connections: number): void {
+    const seat = this.#seats[slot];
+    if (seat?.isUp) place(seat, loadOf(seat, connections));
+  }
+
+  /** Whether a backend of `region` serves `app` (`''`: any app). Full ones do. */
+  hasServing(app: string, region?: RegionCode): boolean {
+    const groups = this.#apps.get(app);
+    const group = region === undefined ? groups?.all : groups?.regions.get(region);
+    return group !== undefined && group.up > 0;
+  }
+
+  /** The slot that `scanPick` names, or -1. */
+  pick(client: PickClient, popRegion: RegionCode, tried: readonly number[]): number {
     return this.#without(tried, () => {
       for (let tier = 0; tier < TIERS; tier++) {
-        const picked = pickFrom(this.#group(client, popRegion, tier), client.hash);
+        const picked = this.#group(client, popRegion, tier)?.pick(client.hash) ?? -1;
         if (picked >= 0) return picked;
       }
       return -1;
@@ -78,136 +133,105 @@ export class PickIndex {
   }
 
   /** Whether `pick` passes over a tier because what is left of it is full; also when it finds none for that reason. */
-  passesFull(client: PickClient, popRegion: RegionCode, tried: readonly string[]): boolean {
+  passesFull(client: PickClient, popRegion: RegionCode, tried: readonly number[]): boolean {
     return this.#without(tried, (absent) => {
       for (let tier = 0; tier < TIERS; tier++) {
         const group = this.#group(client, popRegion, tier);
         if (group === undefined) continue;
-        if (group.loads.min < Infinity) return false;
-        if (group.slots.length > absent.filter((slot) => this.#isIn(slot, group)).length) return true;
+        if (group.min < Infinity) return false;
+        if (group.up > absent.filter((slot) => this.#isUpIn(slot, group)).length) return true;
       }
       return false;
     });
   }
 
   /** Takes those that were tried out of their groups while `look` looks, which keeps one way to look. */
-  #without<T>(tried: readonly string[], look: (absent: readonly number[]) => T): T {
+  #without<T>(tried: readonly number[], look: (absent: readonly number[]) => T): T {
     if (tried.length === 0) return look(NOBODY);
-    const absent = [...new Set(tried)].map((id) => this.#table.slotOf(id)).filter((slot) => slot >= 0);
-    const loads = absent.map((slot) => this.#setLoad(slot, Infinity));
-    const seen = look(absent);
-    absent.forEach((slot, i) => void this.#setLoad(slot, loads[i]!));
+    const seats = [...new Set(tried)].flatMap((slot) => this.#seats[slot] ?? []);
+    const loads = seats.map((seat) => place(seat, Infinity));
+    const seen = look(seats.map(({ slot }) => slot));
+    seats.forEach((seat, i) => void place(seat, loads[i]!));
     return seen;
   }
 
   /** The candidates of a tier: 0 country, 1 preferred region, 2 the POP's region, 3 all. */
-  #group({ app, geo }: PickClient, popRegion: RegionCode, tier: number): Group | undefined {
+  #group({ app, geo }: PickClient, popRegion: RegionCode, tier: number): RingGroup | undefined {
     const groups = this.#apps.get(app);
     if (groups === undefined) return undefined;
     const { regions, countries, all } = groups;
     if (tier === 0) return geo === null ? undefined : countries.get(geo.country);
     if (tier === 2) return regions.get(popRegion);
     if (tier === 3) return all;
-    const preferred = preferredRegion(geo, (region) => regions.has(region));
+    const preferred = preferredRegion(geo, (region) => this.hasServing(app, region));
     return preferred === null ? undefined : regions.get(preferred);
   }
 
-  #isIn(slot: number, group: Group): boolean {
-    return this.#memberships.some(({ groups, groupOf }) => groups[groupOf[slot]! - 1] === group);
+  #isUpIn(slot: number, group: RingGroup): boolean {
+    const seat = this.#seats[slot]!;
+    return seat.isUp && seat.buckets.some((bucket) => bucket.group === group);
   }
 
-  *#enter(image: GroupImage, connections: (id: string) => number): Generator<void, void> {
-    const { slots } = image;
-    const group: Group = { slots, hashes: new Uint32Array(slots.length), loads: new MinRing(slots.length) };
-    const kind = this.#addGroup(image, group);
-    const { groupOf, positionOf } = kind;
-    const number = kind.groups.push(group);
-    for (let position = 0; position < slots.length; position++) {
-      const slot = slots[position]!;
-      group.hashes[position] = this.#table.ringHash(slot);
-      groupOf[slot] = number;
-      positionOf[slot] = position;
-      const count = connections(this.#table.idOf(slot));
-      if (count > 0) group.loads.set(position, this.#load(slot, count));
-      if (position % SLICE_MEMBERS === SLICE_MEMBERS - 1) yield;
-    }
-    yield;
+  #enter(seat: IndexedSeat, load: number, groups: AppGroups | undefined): void {
+    if (groups === undefined) return;
+    const { region, country } = seat.row;
+    const enter = (group: RingGroup) => {
+      group.add(seat, load);
+      if (seat.isUp) group.up++;
+    };
+    enter(groups.all);
+    enter(this.#groupOf(groups.regions, region));
+    if (country !== null) enter(this.#groupOf(groups.countries, country));
   }
 
-  #addGroup({ app, scope }: GroupImage, group: Group): Memberships {
-    let groups = this.#apps.get(app);
-    if (groups === undefined) {
-      groups = { all: undefined, regions: new Map(), countries: new Map() };
-      this.#apps.set(app, groups);
+  #leave(seat: IndexedSeat): void {
+    for (const bucket of seat.buckets.splice(0)) {
+      if (seat.isUp) bucket.group.up--;
+      bucket.group.remove(bucket, seat);
     }
-    const first = app === '' ? 3 : 0;
-    if (scope === '*') {
-      groups.all = group;
-      return this.#memberships[first]!;
-    }
-    const name = scope.slice(2);
-    if (scope.startsWith('r:')) {
-      groups.regions.set(name, group);
-      return this.#memberships[first + 1]!;
-    }
-    groups.countries.set(name, group);
-    return this.#memberships[first + 2]!;
   }
 
-  #load(slot: number, connections: number): number {
-    const backend = this.#table.backend(slot);
-    return isFull(connections, backend) ? Infinity : loadTerm(connections, backend);
+  #groupOf(groups: Map<string, RingGroup>, name: string): RingGroup {
+    let group = groups.get(name);
+    if (group === undefined) {
+      group = this.#newGroup();
+      groups.set(name, group);
+    }
+    return group;
   }
 
-  /** Returns the load before; Infinity for a slot that is in no group. */
-  #setLoad(slot: number, load: number): number {
-    let before = Infinity;
-    for (const { groups, groupOf, positionOf } of this.#memberships) {
-      const number = groupOf[slot]!;
-      if (number === 0) continue;
-      const { loads } = groups[number - 1]!;
-      const position = positionOf[slot]!;
-      before = loads.get(position);
-      loads.set(position, load);
-    }
-    return before;
+  #newGroup(): RingGroup {
+    return new RingGroup((slot) => this.#seats[slot]!);
+  }
+
+  /** After a change of what makes it up, or of its weight. */
+  #judge(seat: IndexedSeat): void {
+    const is = isUp(seat);
+    if (is !== seat.isUp) for (const { group } of seat.buckets) group.up += is ? 1 : -1;
+    seat.isUp = is;
+    place(seat, this.#loadOf(seat));
+  }
+
+  #loadOf(seat: IndexedSeat): number {
+    return seat.isUp ? loadOf(seat, this.#connections(seat.slot)) : Infinity;
   }
 }
 
-/** The winner among the least loaded members of a group: see `tieBreak`. -1 when all are full. */
-function pickFrom(group: Group | undefined, clientHash: number): number {
-  if (group === undefined || group.loads.min === Infinity) return -1;
-  const { slots, hashes, loads } = group;
-  const least = loads.min;
-  const start = lowerBound(hashes, clientHash);
-  let winner = -1;
-  let lowest = Infinity;
-  let wrapped = false;
-  let at = loads.next(start, least);
-  for (let seen = 0; seen < TIE_WINDOW; seen++) {
-    if (at < 0 && !wrapped) {
-      wrapped = true;
-      at = loads.next(0, least);
-    }
-    if (at < 0 || (wrapped && at >= start)) break;
-    const draw = tieBreak(clientHash, hashes[at]!);
-    if (draw < lowest) {
-      lowest = draw;
-      winner = at;
-    }
-    at = loads.next(at + 1, least);
-  }
-  return slots[winner]!;
+function isUp({ row, weight, isDown }: IndexedSeat): boolean {
+  return row.healthy && !row.deleted && !isDown && weight > 0;
 }
 
-/** The first position whose hash is at least `hash`; `hashes.length` when there is none. */
-function lowerBound(hashes: Uint32Array, hash: number): number {
-  let low = 0;
-  let high = hashes.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (hashes[middle]! < hash) low = middle + 1;
-    else high = middle;
+function loadOf(seat: IndexedSeat, connections: number): number {
+  return isFull(connections, seat) ? Infinity : loadTerm(connections, seat);
+}
+
+/** Returns the load before; Infinity for one that is in no group. */
+function place(seat: Seat, load: number): number {
+  const { buckets } = seat;
+  let before = Infinity;
+  for (let i = 0; i < buckets.length; i++) {
+    const bucket: Bucket = buckets[i]!;
+    before = bucket.group.setLoad(bucket, seat, load);
   }
-  return low;
+  return before;
 }

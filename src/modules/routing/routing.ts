@@ -50,7 +50,6 @@ export class RoutingModule implements Module {
     const own = config.admin?.kind === 'tcp' ? [...listeners, config.admin] : listeners;
     const repository = new SqliteBackendRepository({
       path: config.dbPath,
-      listeners,
       ownEndpoints: () => ownEndpoints(own, networkInterfaces()),
     });
     this.#reload = new ReloadRouting({ repository, routing: this.state, log, clock, boundary });

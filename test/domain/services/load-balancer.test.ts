@@ -12,7 +12,7 @@ import {
 } from '../../../src/domain/services/load-balancer.ts';
 import { REGIONS, type RegionCode } from '../../../src/domain/value-objects.ts';
 import { backend } from '../../fixtures/routing-db.ts';
-import { buildIndex, clientAddress, openTable } from '../arbitraries.ts';
+import { buildIndex, clientAddress, openTable, rowsOf } from '../arbitraries.ts';
 
 /** The pick of one client, from the plain scan. */
 function pick(
@@ -21,10 +21,10 @@ function pick(
   given: { connections?: Record<string, number>; pop?: RegionCode; tried?: string[] } = {},
 ): string | null {
   const { connections = {}, pop = 'sa', tried = [] } = given;
-  const table = openTable(rows.map(backend), [{ app: '' }]);
+  const table = openTable(rows.map(backend));
   const full: PickClient = { app: '', hash: 7, geo: null, ...client };
-  const slot = scanPick(table, (id) => connections[id] ?? 0, full, pop, tried);
-  return slot < 0 ? null : table.idOf(slot);
+  const slot = scanPick(rowsOf(table), (slot) => connections[table.backend(slot).id] ?? 0, full, pop, tried);
+  return slot < 0 ? null : table.backend(slot).id;
 }
 
 const german = { country: 'DE', region: 'eu' } as const;
@@ -139,16 +139,13 @@ t.test('ring distance wraps', async (t) => {
 /** How many of `clients` first clients each of `count` equal backends gets when none has a connection. */
 function shares(count: number, clients: number, removed = -1): { counts: Map<string, number>; choice: string[] } {
   const rows = Array.from({ length: count }, (_, i) => backend({ id: `backend-${i}` }));
-  const table = openTable(
-    rows.filter((_, i) => i !== removed),
-    [{ app: '' }],
-  );
+  const table = openTable(rows.filter((_, i) => i !== removed));
   const index = buildIndex(table);
   const counts = new Map<string, number>();
   const choice: string[] = [];
   for (let n = 0; n < clients; n++) {
     const hash = hashClientKey(clientKey('', clientAddress(n)));
-    const id = table.idOf(index.pick({ app: '', hash, geo: null }, 'eu', []));
+    const { id } = table.backend(index.pick({ app: '', hash, geo: null }, 'eu', []));
     counts.set(id, (counts.get(id) ?? 0) + 1);
     choice.push(id);
   }

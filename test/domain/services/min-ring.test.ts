@@ -13,8 +13,8 @@ t.test('a ring does what a plain array does', async (t) => {
         size: 'max',
       }),
       (size, steps) => {
-        const ring = new MinRing(size);
-        const array = new Array<number>(size).fill(0);
+        const array = Array.from({ length: size }, (_, position) => position % 3);
+        const ring = new MinRing(size, (position) => array[position]!);
         for (const { at, value, from, bound } of steps) {
           if (at < size) {
             ring.set(at, value);
@@ -33,7 +33,7 @@ t.test('a ring does what a plain array does', async (t) => {
 });
 
 t.test('an empty ring has no least value and no next position', async (t) => {
-  const ring = new MinRing(0);
+  const ring = new MinRing(0, () => 0);
   t.equal(ring.min, Infinity);
   t.equal(ring.next(0, 1), -1);
 });

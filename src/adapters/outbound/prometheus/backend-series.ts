@@ -4,9 +4,18 @@ import { escaped, heading } from './exposition.ts';
 /** The routing table, as far as labels are made of it. */
 export interface LabelledTable {
   readonly size: number;
-  idOf(slot: number): string;
+  /** Of the rows' slots. */
+  slotsBehind(): Iterable<number>;
+  backend(slot: number): { readonly id: string };
   /** -1: there is no such backend. */
   slotOf(id: string): number;
+}
+
+/** The connections that are held now, as far as they are shown. */
+export interface HeldConnections {
+  connectionsOf(id: string): number;
+  /** Of the backends that hold any. */
+  counts(): Iterable<readonly [id: string, connections: number]>;
 }
 
 /** Backends with series of their own; the rest share the label `other`, so that a scrape stays of bounded size. */
@@ -71,10 +80,10 @@ export class BackendSeries {
 
   /**
    * Their text, made as it is read; each metric's own chunk is of one moment.
-   * @param connections slots held now, of those backends that hold any
-   * @param total slots held now, of all backends
+   * @param connections held now, connecting ones included
+   * @param total of all backends
    */
-  *chunks(table: LabelledTable, connections: ReadonlyMap<string, number>, total: number): Generator<string> {
+  *chunks(table: LabelledTable, connections: HeldConnections, total: number): Generator<string> {
     this.#freeLabels(table, connections);
     this.#giveLabels(table, connections);
     // Of this moment, for backends come and go between the chunks.
@@ -107,29 +116,32 @@ export class BackendSeries {
     return this.#series.size - (this.#series.has(OTHER) ? 1 : 0) >= MAX_BACKEND_LABELS;
   }
 
-  #freeLabels(table: LabelledTable, connections: ReadonlyMap<string, number>): void {
+  #freeLabels(table: LabelledTable, connections: HeldConnections): void {
     for (const id of this.#series.keys()) {
-      if (id !== OTHER && table.slotOf(id) < 0 && !connections.has(id)) this.#series.delete(id);
+      if (id !== OTHER && table.slotOf(id) < 0 && connections.connectionsOf(id) === 0) this.#series.delete(id);
     }
   }
 
-  #giveLabels(table: LabelledTable, connections: ReadonlyMap<string, number>): void {
-    for (const id of connections.keys()) {
+  #giveLabels(table: LabelledTable, connections: HeldConnections): void {
+    for (const [id] of connections.counts()) {
       if (this.#isFull()) return;
       this.#of(id);
     }
     // In a larger one those that nobody uses would take the labels of those that somebody does.
     if (table.size > MAX_BACKEND_LABELS) return;
-    for (let slot = 0; slot < table.size && !this.#isFull(); slot++) this.#of(table.idOf(slot));
+    for (const slot of table.slotsBehind()) {
+      if (this.#isFull()) return;
+      this.#of(table.backend(slot).id);
+    }
   }
 
   /** All in one step, so that they add up. */
-  #active(all: readonly (readonly [string, Series])[], connections: ReadonlyMap<string, number>, total: number) {
+  #active(all: readonly (readonly [string, Series])[], connections: HeldConnections, total: number) {
     let text = heading(ACTIVE, 'gauge', 'Slots of the backend that are held now, connecting ones included');
     let rest = total;
     for (const [id, { label }] of all) {
       if (id === OTHER) continue;
-      const held = connections.get(id) ?? 0;
+      const held = connections.connectionsOf(id);
       rest -= held;
       text += `${ACTIVE}{backend="${label}"} ${held}\n`;
     }

@@ -5,7 +5,7 @@ import type { MetricsStore } from '../../../application/ports/metrics-store.ts';
 import { OUR_CODES } from '../../../domain/blame.ts';
 import { CLOSE_REASONS, type SlotEnd } from '../../../domain/close-reasons.ts';
 import { PICK_REASONS, type PickReason, REFUSAL_REASONS, type RefusalReason } from '../../../domain/entities.ts';
-import { BackendSeries, type LabelledTable } from './backend-series.ts';
+import { BackendSeries, type HeldConnections, type LabelledTable } from './backend-series.ts';
 import { CONTENT_TYPE, heading, type Labels, sample } from './exposition.ts';
 
 /** What is read at each scrape rather than counted along the way. */
@@ -13,7 +13,7 @@ export interface Readings {
   /** The table that serves. */
   readonly table: () => LabelledTable;
   /** Slots held, of those backends that hold any. */
-  readonly connections: () => ReadonlyMap<string, number>;
+  readonly connections: HeldConnections;
   /** Slots held, of all backends. */
   readonly active: () => number;
   /** Of the modules. */
@@ -109,7 +109,7 @@ export class PrometheusMetrics implements MetricsStore {
   *#chunks(ofProcess: string): Generator<string> {
     const { table, connections, active } = this.#readings;
     yield this.#totals();
-    yield* this.#backends.chunks(table(), connections(), active());
+    yield* this.#backends.chunks(table(), connections, active());
     yield `${ofProcess}\n`;
   }
 

@@ -1,6 +1,6 @@
 // Runs in: primary, thread, cli
-import type { Listener } from '../../../domain/entities.ts';
-import { isTableImage } from '../../../domain/is-table-image.ts';
+import { isTableContent } from '../../../domain/is-table-content.ts';
+import type { TableDelta } from '../../../domain/table-delta.ts';
 import type { TableImage } from '../../../domain/table-image.ts';
 import { EdgeError, type ErrorCode } from '../../../errors.ts';
 import type { FileId } from './file-id.ts';
@@ -11,14 +11,15 @@ import type { OwnEndpoint } from './own-endpoints.ts';
  * The version of what primary and loading thread say to each other, tables included: raised with every change that code of
  * another release would misread. A thread that had to be replaced runs what is on disk then, maybe of another release.
  */
-export const LOAD_VERSION = 1;
+export const LOAD_VERSION = 2;
 
 /** What the primary asks of the loading thread. */
 export interface LoadRequest {
   readonly version: number;
   /** A real path: no symbolic link. */
   readonly path: string;
-  readonly listeners: readonly Pick<Listener, 'app'>[];
+  /** The content hash of the table that the primary has; `null`: none. */
+  readonly have: string | null;
   readonly ownEndpoints: readonly OwnEndpoint[];
   readonly leftOver: LeftOverWal | null;
   /** Default MAX_ROWS. */
@@ -30,7 +31,7 @@ export type LoadReply =
   | {
       readonly kind: 'loaded';
       readonly version: number;
-      readonly image: TableImage;
+      readonly content: TableImage | TableDelta;
       /** The file that was read, and the WAL beside it; `null` when it was replaced during the load. */
       readonly file: { readonly main: FileId; readonly wal: FileId | null } | null;
       readonly warning?: string;
@@ -52,7 +53,7 @@ export function checkReply(value: unknown): LoadReply {
   const inForm =
     reply?.kind === 'failed'
       ? typeof reply.code === 'string' && reply.code !== 'EDGE_ERR_PROTOCOL' && typeof reply.message === 'string'
-      : reply?.kind === 'loaded' && reply.version === LOAD_VERSION && isTableImage(reply.image);
+      : reply?.kind === 'loaded' && reply.version === LOAD_VERSION && isTableContent(reply.content);
   if (inForm) return value as LoadReply;
   const { code, message } = otherRelease();
   throw new EdgeError(code, message);

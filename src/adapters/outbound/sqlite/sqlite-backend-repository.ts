@@ -1,8 +1,7 @@
 // Runs in: primary
 import type { BigIntStats } from 'node:fs';
 import { Piscina } from 'piscina';
-import type { BackendRepository, RoutingLook } from '../../../application/ports/backend-repository.ts';
-import type { Listener } from '../../../domain/entities.ts';
+import type { BackendRepository, LookOptions, RoutingLook } from '../../../application/ports/backend-repository.ts';
 import { EdgeError, messageOf } from '../../../errors.ts';
 import { ChangeWatch } from './change-watch.ts';
 import { databaseError, missingError } from './failure.ts';
@@ -25,8 +24,6 @@ import type { OwnEndpoint } from './own-endpoints.ts';
 export interface SqliteBackendRepositoryOptions {
   /** The routing database; a relative path is relative to the working directory. */
   readonly path: string;
-  /** The apps that groups are built for. */
-  readonly listeners: readonly Pick<Listener, 'app'>[];
   /** Asked at every look: a change, such as an interface that came up, loads the table again. Default: none. */
   readonly ownEndpoints?: () => readonly OwnEndpoint[];
   /** How long a load may take, ms, > 0; then it is aborted and has failed. Default 30,000. */
@@ -38,7 +35,6 @@ const TASK = new URL('../../../../workers/load-routing-table.ts', import.meta.ur
 /** The routing database as the operators' file: watched here, loaded in a thread, never written. */
 export class SqliteBackendRepository implements BackendRepository {
   readonly #path: string;
-  readonly #listeners: readonly Pick<Listener, 'app'>[];
   readonly #ownEndpoints: () => readonly OwnEndpoint[];
   readonly #loadTimeoutMs: number;
   #pool: Piscina<LoadRequest, unknown> | null = null;
@@ -56,19 +52,18 @@ export class SqliteBackendRepository implements BackendRepository {
 
   constructor(options: SqliteBackendRepositoryOptions) {
     this.#path = options.path;
-    this.#listeners = options.listeners.map(({ app }) => ({ app }));
     this.#ownEndpoints = options.ownEndpoints ?? (() => []);
     this.#loadTimeoutMs = options.loadTimeoutMs ?? 30_000;
   }
 
-  look(force = false): Promise<RoutingLook> {
+  look({ have, force = false }: LookOptions = {}): Promise<RoutingLook> {
     const running = this.#running;
-    if (running === null) return this.#start(force);
+    if (running === null) return this.#start(have, force);
     if (!force || running.force) return running.look;
     // Whoever forces a look must not be told "unchanged" by one that was not forced.
     this.#forcedNext ??= running.look.then(() => {
       this.#forcedNext = null;
-      return this.look(true);
+      return this.look({ have, force });
     });
     return this.#forcedNext;
   }
@@ -80,15 +75,15 @@ export class SqliteBackendRepository implements BackendRepository {
     this.#watch.close();
   }
 
-  #start(force: boolean): Promise<RoutingLook> {
-    const look = this.#look(force).finally(() => {
+  #start(have: string | undefined, force: boolean): Promise<RoutingLook> {
+    const look = this.#look(have, force).finally(() => {
       this.#running = null;
     });
     this.#running = { look, force };
     return look;
   }
 
-  async #look(force: boolean): Promise<RoutingLook> {
+  async #look(have: string | undefined, force: boolean): Promise<RoutingLook> {
     if (this.#closed) return { kind: 'unchanged' };
     try {
       const path = await realPathOrNull(this.#path);
@@ -99,7 +94,7 @@ export class SqliteBackendRepository implements BackendRepository {
       const stamp = await this.#stamp(path, stats, ownEndpoints);
       if (!force && stamp !== null && stamp === this.#loadedAt) return { kind: 'unchanged' };
       this.#loadedAt = null;
-      return await this.#load(path, ownEndpoints, stamp);
+      return await this.#load({ path, have: have ?? null, ownEndpoints }, stamp);
     } catch (error) {
       if (this.#closed) return { kind: 'unchanged' };
       this.#loadedAt = null;
@@ -139,16 +134,15 @@ export class SqliteBackendRepository implements BackendRepository {
     return isFresh(stats) || isFresh(walNow) ? null : `${showTimes(walNow)} ${rest}`;
   }
 
-  async #load(path: string, ownEndpoints: readonly OwnEndpoint[], stamp: string | null): Promise<RoutingLook> {
-    const request = { version: LOAD_VERSION, path, listeners: this.#listeners, ownEndpoints, leftOver: this.#leftOver };
-    const reply = await this.#runInThread(request);
+  async #load(what: Pick<LoadRequest, 'path' | 'have' | 'ownEndpoints'>, stamp: string | null): Promise<RoutingLook> {
+    const reply = await this.#runInThread({ version: LOAD_VERSION, ...what, leftOver: this.#leftOver });
     if (reply.kind === 'failed') return reply;
-    const { image, file, warning } = reply;
+    const { content, file, warning } = reply;
     if (file !== null && this.#known !== null && sameFile(file.main, this.#known.main)) {
       this.#known = file;
       this.#loadedAt = stamp;
     }
-    return { kind: 'loaded', image, ...(warning === undefined ? {} : { warning }) };
+    return { kind: 'loaded', content, ...(warning === undefined ? {} : { warning }) };
   }
 
   async #runInThread(request: LoadRequest): Promise<LoadReply> {

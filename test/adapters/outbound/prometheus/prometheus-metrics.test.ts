@@ -8,15 +8,22 @@ import { PICK_REASONS, REFUSAL_REASONS } from '../../../../src/domain/entities.t
 /** A routing table of these ids. */
 const table = (...ids: string[]) => ({
   size: ids.length,
-  idOf: (slot: number) => ids[slot]!,
+  slotsBehind: () => ids.keys(),
+  backend: (slot: number) => ({ id: ids[slot]! }),
   slotOf: (id: string) => ids.indexOf(id),
+});
+
+/** Who holds how many connections. */
+const held = (counts: () => ReadonlyMap<string, number>) => ({
+  connectionsOf: (id: string) => counts().get(id) ?? 0,
+  counts: () => counts(),
 });
 
 function setUp(given: Partial<Readings> = {}) {
   const metrics = new PrometheusMetrics({
     table: () => table('a', 'b'),
     build: { version: '1.2.3', node: 'v26.0.0', engine: 'epoll' },
-    connections: () => new Map([['a', 2]]),
+    connections: held(() => new Map([['a', 2]])),
     active: () => 2,
     metrics: () => [
       gauge('bindings', 'Client bindings', () => 5),
@@ -103,14 +110,14 @@ t.test('a scrape changes nothing: a second one says the same', async (t) => {
 
 t.test('a backend that is no longer connected shows 0', async (t) => {
   let connections = new Map([['a', 2]]);
-  const { scrape } = setUp({ connections: () => connections });
+  const { scrape } = setUp({ connections: held(() => connections) });
   t.equal((await scrape()).get('edgeproxy_backend_connections_active{backend="a"}'), 2);
   connections = new Map();
   t.equal((await scrape()).get('edgeproxy_backend_connections_active{backend="a"}'), 0);
 });
 
 t.test('whatever may be counted is there from the start, with 0', async (t) => {
-  const { scrape } = setUp({ connections: () => new Map() });
+  const { scrape } = setUp({ connections: held(() => new Map()) });
   const samples = await scrape();
   for (const name of [
     'edgeproxy_connections_total',
@@ -147,7 +154,7 @@ t.test('more backends than a scrape bears share one label', async (t) => {
   const ids = Array.from({ length: 1100 }, (_, i) => `b${i}`);
   const { metrics, scrape } = setUp({
     table: () => table(...ids),
-    connections: () => new Map(ids.map((id) => [id, 1])),
+    connections: held(() => new Map(ids.map((id) => [id, 1]))),
     active: () => 1100,
   });
   t.equal(countOf(await scrape(), 'edgeproxy_backend_connections_total'), 1000);
@@ -170,7 +177,7 @@ t.test('more backends than a scrape bears share one label', async (t) => {
 
 t.test('a large table gives labels to those of its backends that are used', async (t) => {
   const ids = Array.from({ length: 5000 }, (_, i) => `b${i}`);
-  const { metrics, scrape } = setUp({ table: () => table(...ids), connections: () => new Map([['b7', 2]]) });
+  const { metrics, scrape } = setUp({ table: () => table(...ids), connections: held(() => new Map([['b7', 2]])) });
   metrics.connected('b4999', 0.01);
   const samples = await scrape();
   t.equal(countOf(samples, 'edgeproxy_backend_connections_total'), 2);
@@ -183,7 +190,7 @@ t.test('labels do not fill up with ids that are gone, and nothing that is left e
   let connections = new Map<string, number>();
   const { metrics, scrape } = setUp({
     table: () => table(...ids),
-    connections: () => connections,
+    connections: held(() => connections),
     active: () => [...connections.values()].reduce((sum, held) => sum + held, 0),
   });
   const name = (id: string) => `edgeproxy_backend_connections_total{backend="${id}"}`;

@@ -4,10 +4,9 @@ import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { BackendEditor, type BackendEditorOptions } from '../../../../src/adapters/outbound/sqlite/backend-editor.ts';
-import { LOAD_VERSION } from '../../../../src/adapters/outbound/sqlite/load-protocol.ts';
-import { loadTable } from '../../../../src/adapters/outbound/sqlite/load-table.ts';
+import { readTable } from '../../../../src/adapters/outbound/sqlite/load-table.ts';
+import { inOrder } from '../../../../src/domain/table-image.ts';
 import { backend, writeRoutingDb } from '../../../fixtures/routing-db.ts';
-import { rowsOf } from './image-rows.ts';
 import { WriterProcess } from './writer-process.ts';
 
 const NEW = { id: 'sa-node-1', region: 'sa', host: '10.50.1.1', port: 8080 };
@@ -25,9 +24,9 @@ function execute(path: string, sql: string): void {
 }
 
 async function served(path: string) {
-  const reply = await loadTable({ version: LOAD_VERSION, path, listeners: [], ownEndpoints: [], leftOver: null });
+  const reply = await readTable({ path, ownEndpoints: [], leftOver: null });
   if (reply.kind === 'failed') throw new Error(reply.message);
-  return rowsOf(reply.image);
+  return inOrder(reply.backends);
 }
 
 t.test('the life of a backend, as the proxy reads it', async (t) => {

@@ -143,7 +143,7 @@ for (const who of ['the owner', 'a user who may not write there'] as const) {
       const path = pathIn(openDirectory(t));
       writePages(path, ROWS);
       const reader = who === 'the owner' ? null : new ReaderProcess(t, NOBODY);
-      const repository = new SqliteBackendRepository({ path, listeners: [{ app: '' }] });
+      const repository = new SqliteBackendRepository({ path });
       t.teardown(() => repository.close());
       const look = async () => reader?.look(path) ?? findingOf(await repository.look());
       const weights = async () => /:(\d)/.exec((await look()).rows ?? '')?.[1];

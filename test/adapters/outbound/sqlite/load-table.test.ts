@@ -10,7 +10,7 @@ import {
   type LoadReply,
   type LoadRequest,
 } from '../../../../src/adapters/outbound/sqlite/load-protocol.ts';
-import { loadTable } from '../../../../src/adapters/outbound/sqlite/load-table.ts';
+import { TableLoader } from '../../../../src/adapters/outbound/sqlite/load-table.ts';
 import { COLUMN_NAMES } from '../../../../src/domain/backend-row.ts';
 import { MAX_NAMED_PROBLEMS } from '../../../../src/domain/table-image.ts';
 import { backend, writeRoutingDb } from '../../../fixtures/routing-db.ts';
@@ -19,7 +19,7 @@ import { idsOf, rowsOf } from './image-rows.ts';
 const dbPath = (t: Test, files = {}) => join(t.testdir(files), 'routing.db');
 
 const load = (path: string, more: Partial<LoadRequest> = {}): Promise<LoadReply> =>
-  loadTable({ version: LOAD_VERSION, path, listeners: [{ app: '' }], ownEndpoints: [], leftOver: null, ...more });
+  new TableLoader().load({ version: LOAD_VERSION, path, have: null, ownEndpoints: [], leftOver: null, ...more });
 
 async function loaded(path: string, more: Partial<LoadRequest> = {}): Promise<LoadReply & { kind: 'loaded' }> {
   const reply = await load(path, more);
@@ -39,15 +39,15 @@ t.test('rows come back as they were written', async (t) => {
     { app: 'game', country: 'BR', region: 'sa', host: '2001:db8::1', weight: 0, hardLimit: 5, deleted: true },
     { healthy: false, softLimit: 2_147_483_647 },
   ]);
-  const { image } = await loaded(path);
-  t.same(rowsOf(image), rows);
-  t.equal(image.problemCount, 0);
+  const { content } = await loaded(path);
+  t.same(rowsOf(content), rows);
+  t.equal(content.problemCount, 0);
 });
 
 t.test('an empty table is valid', async (t) => {
   const path = dbPath(t);
   ensureDatabase(path);
-  t.match(await loaded(path), { image: { rows: 0, problemCount: 0 } });
+  t.match(await loaded(path), { content: { rows: 0, problemCount: 0 } });
 });
 
 t.test('older files without country and deleted', async (t) => {
@@ -57,20 +57,20 @@ t.test('older files without country and deleted', async (t) => {
     `CREATE TABLE Backends (ID TEXT, app, region, wg_ip, PORT INT, healthy, weight, soft_limit, hard_limit, note);
      INSERT INTO backends VALUES ('a', '', 'eu', '10.0.0.1', 80, 1, 1, 0, 0, 'mine')`,
   );
-  t.match(rowsOf((await loaded(path)).image), [{ id: 'a', country: null, deleted: false }]);
+  t.match(rowsOf((await loaded(path)).content), [{ id: 'a', country: null, deleted: false }]);
 });
 
 t.test('a NULL country is unknown', async (t) => {
   const path = dbPath(t);
   writeRoutingDb(path, [{ country: null }]);
-  t.match(rowsOf((await loaded(path)).image), [{ country: null }]);
+  t.match(rowsOf((await loaded(path)).content), [{ country: null }]);
 });
 
 t.test('a view will do', async (t) => {
   const path = dbPath(t);
   writeRoutingDb(path, [{}, { weight: 3 }]);
   execute(path, 'ALTER TABLE backends RENAME TO mine; CREATE VIEW backends AS SELECT * FROM mine WHERE weight = 3');
-  t.same(idsOf((await loaded(path)).image), ['backend-2']);
+  t.same(idsOf((await loaded(path)).content), ['backend-2']);
 });
 
 t.test('bad rows are skipped, counted, and at most some are named', async (t) => {
@@ -79,11 +79,11 @@ t.test('bad rows are skipped, counted, and at most some are named', async (t) =>
   const bad = MAX_NAMED_PROBLEMS + 5;
   for (let i = 0; i < bad; i++)
     execute(path, `INSERT INTO backends (id, region, port) VALUES ('bad-${i}', 'eu', 'abc')`);
-  const { image } = await loaded(path);
-  t.same(idsOf(image), ['good']);
-  t.equal(image.problemCount, bad);
-  t.equal(image.problems.length, MAX_NAMED_PROBLEMS);
-  t.match(image.problems[0], { id: 'bad-0', column: 'wg_ip', value: 'NULL' });
+  const { content } = await loaded(path);
+  t.same(idsOf(content), ['good']);
+  t.equal(content.problemCount, bad);
+  t.equal(content.problems.length, MAX_NAMED_PROBLEMS);
+  t.match(content.problems[0], { id: 'bad-0', column: 'wg_ip', value: 'NULL' });
 });
 
 t.test('ids that are the same text serve once', async (t) => {
@@ -93,23 +93,23 @@ t.test('ids that are the same text serve once', async (t) => {
     path,
     "INSERT INTO backends SELECT CAST(x'ff' AS TEXT), app, region, country, wg_ip, port, 1, 1, 1, 1, 0 FROM backends",
   );
-  const { image } = await loaded(path);
-  t.equal(image.rows, 1);
-  t.match(image.problems, [{ id: '\ufffd', column: 'id' }]);
+  const { content } = await loaded(path);
+  t.equal(content.rows, 1);
+  t.match(content.problems, [{ id: '\ufffd', column: 'id' }]);
 });
 
 t.test('our own addresses are refused', async (t) => {
   const path = dbPath(t);
   writeRoutingDb(path, [{ port: 1 }, { port: 2 }]);
-  const { image } = await loaded(path, { ownEndpoints: [{ host: '127.0.0.0/8', port: 2 }] });
-  t.same(idsOf(image), ['backend-1']);
-  t.match(image.problems, [{ id: 'backend-2', column: 'wg_ip' }]);
+  const { content } = await loaded(path, { ownEndpoints: [{ host: '127.0.0.0/8', port: 2 }] });
+  t.same(idsOf(content), ['backend-1']);
+  t.match(content.problems, [{ id: 'backend-2', column: 'wg_ip' }]);
 });
 
 t.test('the content hash knows content from order', async (t) => {
   const path = dbPath(t);
   const rows = [backend({}, 0), backend({}, 1)];
-  const hash = async () => (await loaded(path)).image.contentHash;
+  const hash = async () => (await loaded(path)).content.contentHash;
   writeRoutingDb(path, rows);
   const first = await hash();
   writeRoutingDb(path, rows.toReversed());
@@ -184,10 +184,10 @@ t.test('whatever is stored, loading does not throw, serves the good rows and cou
           else insert.run(...values);
         });
       })();
-      const { image } = await loaded(path);
-      const ids = new Set(idsOf(image));
+      const { content } = await loaded(path);
+      const ids = new Set(idsOf(content));
       const served = rows.every(({ good }, i) => !good || ids.has(`the good row ${i}`));
-      return served && image.rows + image.problemCount === rows.length && ids.size === image.rows;
+      return served && content.rows + content.problemCount === rows.length && ids.size === content.rows;
     }),
     { numRuns: 150 },
   );

@@ -2,10 +2,10 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
-import { LOAD_VERSION } from '../../../../src/adapters/outbound/sqlite/load-protocol.ts';
-import { loadTable } from '../../../../src/adapters/outbound/sqlite/load-table.ts';
+import { type ReadTable, readTable } from '../../../../src/adapters/outbound/sqlite/load-table.ts';
 import { SqliteBackendRepository } from '../../../../src/adapters/outbound/sqlite/sqlite-backend-repository.ts';
-import type { TableImage } from '../../../../src/domain/table-image.ts';
+import type { RoutingLook } from '../../../../src/application/ports/backend-repository.ts';
+import { inOrder } from '../../../../src/domain/table-image.ts';
 import { rowsOf } from './image-rows.ts';
 
 /** What a reader found. */
@@ -19,26 +19,15 @@ export interface Finding {
 
 /** Loads each database by itself, all side by side. */
 export function loadAll(paths: readonly string[]): Promise<Finding[]> {
-  return Promise.all(
-    paths.map(async (path) =>
-      findingOf(
-        await loadTable({ version: LOAD_VERSION, path, listeners: [{ app: '' }], ownEndpoints: [], leftOver: null }),
-      ),
-    ),
-  );
+  return Promise.all(paths.map(async (path) => findingOf(await readTable({ path, ownEndpoints: [], leftOver: null }))));
 }
 
-export function findingOf(
-  look:
-    | { kind: 'loaded'; image: TableImage }
-    | { kind: 'unchanged' }
-    | { kind: 'failed'; code: string; message: string },
-): Finding {
+export function findingOf(look: RoutingLook | Pick<ReadTable, 'kind' | 'backends'>): Finding {
   if (look.kind === 'unchanged') return { kind: 'unchanged' };
   if (look.kind === 'failed') return { kind: 'failed', code: look.code, message: look.message };
   return {
     kind: 'loaded',
-    rows: rowsOf(look.image)
+    rows: (look.kind === 'read' ? inOrder(look.backends) : rowsOf(look.content))
       .map(({ id, weight }) => `${id}:${weight}`)
       .join(' '),
   };
@@ -80,7 +69,7 @@ if (process.send !== undefined && process.argv[2] === 'reader' && process.argv[1
   process.on('message', async ({ paths, look }: { paths?: string[]; look?: string }) => {
     if (paths !== undefined) process.send!(await loadAll(paths));
     if (look === undefined) return;
-    repository ??= new SqliteBackendRepository({ path: look, listeners: [{ app: '' }] });
+    repository ??= new SqliteBackendRepository({ path: look });
     process.send!([findingOf(await repository.look())]);
   });
   process.on('disconnect', () => process.exit());

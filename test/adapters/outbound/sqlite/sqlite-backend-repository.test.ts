@@ -19,7 +19,7 @@ const execFileAsync = promisify(execFile);
 const ROW = (id: string) => `INSERT INTO backends VALUES ('${id}', '', 'eu', NULL, '10.0.0.1', 80, 1, 1, 0, 0, 0);`;
 
 function repositoryOf(t: Test, path: string, more: Partial<SqliteBackendRepositoryOptions> = {}) {
-  const repository = new SqliteBackendRepository({ path, listeners: [{ app: '' }], ...more });
+  const repository = new SqliteBackendRepository({ path, ...more });
   t.teardown(() => repository.close());
   return repository;
 }
@@ -58,7 +58,7 @@ t.test('a commit during a load is seen by the next look', async (t) => {
   writeRoutingDb(path, [{ id: 'a' }, { id: 'b' }]);
   let ids = idsOf(loaded(await look));
   const next = await repository.look();
-  if (next.kind === 'loaded') ids = idsOf(next.image);
+  if (next.kind === 'loaded') ids = idsOf(next.content);
   t.same(ids, ['a', 'b']);
 });
 
@@ -259,7 +259,7 @@ t.test('a process ends by itself once the repository is closed', async (t) => {
   const module = new URL('../../../../src/adapters/outbound/sqlite/sqlite-backend-repository.ts', import.meta.url).href;
   const dir = t.testdir({
     'program.mjs': `import { SqliteBackendRepository } from ${JSON.stringify(module)};
-      const repository = new SqliteBackendRepository({ path: process.argv[2], listeners: [] });
+      const repository = new SqliteBackendRepository({ path: process.argv[2] });
       const look = await repository.look();
       await repository.close();
       process.stdout.write(look.kind);`,
