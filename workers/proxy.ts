@@ -12,6 +12,7 @@ import { primaryLog } from '../src/adapters/outbound/primary-log.ts';
 import { ServeConnections } from '../src/application/serve-connections.ts';
 import { messageOf } from '../src/errors.ts';
 import { isPrimaryLifecycle, type PrimaryLifecycle, type WorkerLifecycle } from '../src/ipc/lifecycle.ts';
+import { readListenerSpec } from '../src/ipc/listener-spec.ts';
 import type { ListeningHandle } from '../src/ipc/listening-socket.ts';
 import { readWorkerConfig, type WorkerConfig } from '../src/ipc/worker-config.ts';
 import { INCARNATION_VARIABLE, PRIMARY_VARIABLE } from '../src/variable.ts';
@@ -98,7 +99,7 @@ type Listen = Extract<PrimaryLifecycle, { edgeproxy: 'listen' }>;
 const REOPEN_MS = 1000;
 
 let listening: Promise<void>[] = [];
-function listen({ connections }: Serving, { listener, last }: Listen, handle: ListeningHandle): void {
+function listen({ connections }: Serving, { listener, version, spec, last }: Listen, handle: ListeningHandle): void {
   // Asked for before the drain began.
   if (draining) {
     handle.close();
@@ -106,7 +107,12 @@ function listen({ connections }: Serving, { listener, last }: Listen, handle: Li
   }
   // They come one by one, each when the one before was received: a thousand take a while.
   reopening?.refresh();
-  listening.push(connections.dataPlane.listen(handle, listener));
+  const known = readListenerSpec(version, spec);
+  if (typeof known === 'string') {
+    fail(known);
+    return;
+  }
+  listening.push(connections.listen(handle, listener, known));
   if (!last) return;
   Promise.all(listening).then(accepting, notAccepting);
   listening = [];

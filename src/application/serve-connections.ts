@@ -1,7 +1,9 @@
 // Runs in: worker
 import { type FailedDial, LACKS, lackOf, pauseBeforeRedial, refusalAfter } from '../domain/blame.ts';
 import type { RefusalReason } from '../domain/entities.ts';
+import type { ListenerSpec } from '../domain/listener-spec.ts';
 import { NumberMap } from '../domain/number-map.ts';
+import { EdgeError } from '../errors.ts';
 import type { BackendPicker, ClosedReport, PickAnswer } from './ports/backend-picker.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Conn, DataPlane, DataPlaneEvent } from './ports/data-plane.ts';
@@ -83,6 +85,16 @@ export class ServeConnections {
 
   get dataPlane(): DataPlane {
     return this.#dataPlane;
+  }
+
+  /**
+   * Serves the clients of `spec`, whose number among the primary's listeners is `listener`. Resolves when they may come.
+   * @throws EDGE_ERR_INTERNAL for one that asks for what is not done here
+   */
+  async listen(handle: unknown, listener: number, spec: ListenerSpec): Promise<void> {
+    if (spec.preread !== undefined)
+      throw new EdgeError('EDGE_ERR_INTERNAL', `nothing here looks at the first bytes of the clients of ${spec.name}`);
+    await this.#dataPlane.listen(handle, listener);
   }
 
   /**

@@ -29,8 +29,14 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export type PrimaryLifecycle =
   /** The answer to `loaded`; see `readWorkerConfig`. */
   | { readonly edgeproxy: 'config'; readonly version: unknown; readonly config: unknown }
-  /** Carries the socket of listener number `listener`; `last`: there is no further one. */
-  | { readonly edgeproxy: 'listen'; readonly listener: number; readonly last: boolean }
+  /** Carries the socket of listener number `listener`, and what it is (`readListenerSpec`); `last`: there is no further one. */
+  | {
+      readonly edgeproxy: 'listen';
+      readonly listener: number;
+      readonly version: unknown;
+      readonly spec: unknown;
+      readonly last: boolean;
+    }
   | { readonly edgeproxy: 'drain' };
 
 /** Messages without content. */

@@ -1,10 +1,10 @@
-import type { Listener } from '../domain/entities.ts';
+import type { ListenerSpec } from '../domain/listener-spec.ts';
 import { EdgeError } from '../errors.ts';
 
 /** A TCP socket that listens, and that nobody accepts from in this process, as Node passes it between processes. */
 export interface ListeningSocket {
   /** With the port as bound. */
-  readonly listener: Listener;
+  readonly listener: ListenerSpec;
   readonly handle: ListeningHandle;
 }
 

@@ -11,6 +11,7 @@ import type {
 } from '../../application/ports/worker-launcher.ts';
 import { codeOf, messageOf } from '../../errors.ts';
 import { isLifecycleMessage, type PrimaryLifecycle } from '../../ipc/lifecycle.ts';
+import { SPEC_VERSION } from '../../ipc/listener-spec.ts';
 import type { ListeningSocket } from '../../ipc/listening-socket.ts';
 import { CONFIG_VERSION, type WorkerConfig } from '../../ipc/worker-config.ts';
 
@@ -150,9 +151,9 @@ export class ClusterLauncher implements WorkerLauncher {
 
   #sendSockets(worker: Worker): void {
     const sockets = this.#options.sockets();
-    sockets.forEach(({ handle }, listener) => {
+    sockets.forEach(({ handle, listener: spec }, listener) => {
       const last = listener === sockets.length - 1;
-      send(worker, { edgeproxy: 'listen', listener, last }, handle);
+      send(worker, { edgeproxy: 'listen', listener, version: SPEC_VERSION, spec, last }, handle);
     });
   }
 }
