@@ -102,8 +102,8 @@ export interface DataPlaneOptions {
    * Receives every event, in the order in which things happened, as one batch per loop turn at most, of 256 events at most,
    * so that others have their turn when thousands end at once; never called re-entrantly from a method of the engine. A turn
    * with an event that a client waits for, `accepted`, `preread`, `connectFailed`, `settled` or `closed` of a contended
-   * connection, delivers at its end; the others come along, or within 5 ms. Event objects, their bytes and the array are the
-   * receiver's.
+   * connection, delivers at its end, or, for `accepted`, when no more clients come, at most 1 ms later; the others come
+   * along, or within 5 ms. Event objects, their bytes and the array are the receiver's.
    */
   readonly onEvents: (events: readonly DataPlaneEvent[]) => void;
   /**

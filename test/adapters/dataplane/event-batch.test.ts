@@ -1,19 +1,51 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { EventBatch } from '../../../src/adapters/dataplane/stream/event-batch.ts';
 import type { DataPlaneEvent } from '../../../src/application/ports/data-plane.ts';
 
 const accepted: DataPlaneEvent = { type: 'accepted', conn: 1, listener: 1, address: '127.0.0.1' };
 const connected: DataPlaneEvent = { type: 'connected', conn: 2, rttMs: 1 };
+const failed: DataPlaneEvent = { type: 'connectFailed', conn: 3, code: 'ECONNREFUSED', here: false };
+
+/** A batch whose time the test tells. */
+function timed(t: Test) {
+  const time = { now: performance.now() };
+  const batches: (readonly DataPlaneEvent[])[] = [];
+  t.intercept(performance, 'now', { value: () => time.now });
+  return { batches, time, batch: new EventBatch((events) => batches.push(events)) };
+}
 
 t.test('what a client waits for comes at the end of its turn, and brings along what waited', async (t) => {
   const batches: (readonly DataPlaneEvent[])[] = [];
   const batch = new EventBatch((events) => batches.push(events));
   batch.push(connected);
-  batch.push(accepted);
+  batch.push(failed);
   t.same(batches, [], 'not from within');
   await nextTurn();
-  t.same(batches, [[connected, accepted]]);
+  t.same(batches, [[connected, failed]]);
+});
+
+t.test('clients that come in turn after turn make one batch, until a turn brings none', async (t) => {
+  const { batch, batches, time } = timed(t);
+  for (let turn = 0; turn < 5; turn++) {
+    batch.push(accepted);
+    await nextTurn();
+  }
+  t.same(batches, []);
+  await nextTurn();
+  t.same(batches, [Array(5).fill(accepted)]);
+
+  batch.push(accepted);
+  await nextTurn();
+  batch.push(accepted);
+  time.now += 1;
+  await nextTurn();
+  t.same(batches[1], [accepted, accepted], 'nor do they wait for more than a millisecond');
+
+  batch.push(accepted);
+  batch.push(failed);
+  await nextTurn();
+  t.same(batches[2], [accepted, failed], 'nor with anything else that a client waits for');
 });
 
 t.test('what waited its time makes one batch with what its turn brings', async (t) => {
@@ -24,12 +56,12 @@ t.test('what waited its time makes one batch with what its turn brings', async (
     batch.push(connected);
     // As long as the batch waits, and begun after it: Node calls the two one after the other.
     setTimeout(() => {
-      batch.push(accepted);
+      batch.push(failed);
       resolve();
     }, 5);
   });
   await nextTurn();
-  t.same(batches, [[connected, accepted]]);
+  t.same(batches, [[connected, failed]]);
 });
 
 t.test('thousands of events take turns, in order, each followed by what is to be done after it', async (t) => {
