@@ -5,9 +5,9 @@
  * An engine keeps a number busy from `accepted` until it has delivered `closed` for it, and may use it again afterwards.
  *
  * Engines may differ in speed and memory, and otherwise only in this: `epoll` holds 2^20 connections at most, whatever
- * `maxConnections` says, and begins TCP keepalive a second after a connection opened; `stream` closes its listening
- * sockets and asks for them again (`onReopen`) where `epoll` pauses them, and can ask the kernel what peers acknowledge
- * only where the native code is built (see `unackedTimeoutMs`, `idleTimeoutMs`).
+ * `maxConnections` says, and begins TCP keepalive a second after a connection opened, as `stream` does towards backends;
+ * `stream` closes its listening sockets and asks for them again (`onReopen`) where `epoll` pauses them, and can ask the
+ * kernel what peers acknowledge only where the native code is built (see `unackedTimeoutMs`, `idleTimeoutMs`).
  *
  * What a side finished stays finished: when it fails after its end, what it sent goes on to the other side, with the end,
  * and what that one sends is dropped. The connection is over when the other side ends too, or is reset some seconds after

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { ClientPreread } from '../../../src/adapters/dataplane/stream/client-preread.ts';
 import { EventBatch } from '../../../src/adapters/dataplane/stream/event-batch.ts';
@@ -28,7 +29,9 @@ function subject(t: Test, maxBytes = 4) {
   );
   t.teardown(() => preread.stop());
   const told = async () => {
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
+    // One that brings no client: `accepted` waits for it.
+    await nextTurn();
     return batches.splice(0).flat();
   };
   return { preread, client, told };

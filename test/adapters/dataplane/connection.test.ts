@@ -72,7 +72,7 @@ async function subject(t: Test): Promise<Subject> {
       onEvents: () => {},
     },
     buffers,
-    timeouts: { do: (act) => act() },
+    deadlines: { add: () => {}, remove: () => {} },
     lookAtWire: undefined,
     events: {
       push: (event) => {

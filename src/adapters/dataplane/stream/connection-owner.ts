@@ -1,8 +1,8 @@
 // Runs in: worker
 import type { Conn, DataPlaneOptions } from '../../../application/ports/data-plane.ts';
 import type { Events } from './client-preread.ts';
+import type { DialDeadlines } from './dial-deadlines.ts';
 import type { ReadBuffers } from './read-buffers.ts';
-import type { TurnShare } from './turn-share.ts';
 import type { LookAtWire } from './wire-watch.ts';
 
 /** What a connection needs of the engine that holds it. */
@@ -10,8 +10,7 @@ export interface ConnectionOwner {
   readonly options: DataPlaneOptions;
   readonly buffers: ReadBuffers;
   readonly events: Events;
-  /** For timers that have come due. */
-  readonly timeouts: Pick<TurnShare, 'do'>;
+  readonly deadlines: Pick<DialDeadlines, 'add' | 'remove'>;
   /** `undefined`: nobody can ask the kernel. */
   readonly lookAtWire: LookAtWire | undefined;
   /** All descriptors of the connection are closed. */

@@ -87,12 +87,11 @@ export class Connection implements SideOwner {
     this.#request = request;
     this.#contended = request.contended ?? false;
     this.#state = 'dialling';
-    const { options, timeouts, buffers } = this.#owner;
+    const { deadlines, buffers } = this.#owner;
     const backend = new Side(this, buffers, to === undefined ? (socket as TcpHandle) : null);
     this.#backend = backend;
     if (to === undefined) this.#connected(backend, null);
-    else
-      this.#dial = new Dial(backend, to, options.connectTimeoutMs, timeouts, (dial) => this.#connected(backend, dial));
+    else this.#dial = new Dial(backend, to, deadlines, (dial) => this.#connected(backend, dial));
     return true;
   }
 
@@ -123,6 +122,7 @@ export class Connection implements SideOwner {
     if ((this.#state === 'waiting' || this.#state === 'dialling') && isGone(client.socket)) this.#fail(client);
     const silence = this.#silence;
     if (this.#state !== 'open' || backend === null || silence === null) return;
+    backend.keepAlive();
     const { options, lookAtWire } = this.#owner;
     const sides = [client, backend];
     const moved = silence.isBroken(now, sides);

@@ -1,35 +1,29 @@
 // Runs in: worker
 import type net from 'node:net';
 import type { Endpoint } from '../../../application/ports/data-plane.ts';
+import type { DialDeadlines } from './dial-deadlines.ts';
 import type { Side } from './side.ts';
-import type { TurnShare } from './turn-share.ts';
 
 /** One attempt to reach a backend, until it is connected or its socket is closed. */
 export class Dial {
   readonly startedAt = performance.now();
-  readonly #timer: NodeJS.Timeout;
+  readonly #backend: Side;
+  readonly #deadlines: Pick<DialDeadlines, 'add' | 'remove'>;
   #error = '';
-  #stopped = false;
   #refusedHere = false;
 
-  /** `timeouts`: what has come due takes its turn there, for thousands may run out of time together. */
   constructor(
     backend: Side,
     { host, port }: Endpoint,
-    timeoutMs: number,
-    timeouts: Pick<TurnShare, 'do'>,
+    deadlines: Pick<DialDeadlines, 'add' | 'remove'>,
     connected: (dial: Dial) => void,
   ) {
     const { socket } = backend;
-    const timedOut = () => {
-      // It ended while it waited for its turn.
-      if (this.#stopped) return;
-      this.fail('ETIMEDOUT');
-      socket.destroy();
-    };
-    this.#timer = setTimeout(() => timeouts.do(timedOut), timeoutMs);
+    this.#backend = backend;
+    this.#deadlines = deadlines;
+    deadlines.add(this);
     socket.once('connect', () => {
-      if (!isOwnPeer(socket)) {
+      if (!isOwnPeer(socket, port)) {
         connected(this);
         return;
       }
@@ -59,17 +53,22 @@ export class Dial {
     this.#error ||= code;
   }
 
+  /** Its time is over. */
+  timedOut(): void {
+    this.fail('ETIMEDOUT');
+    this.#backend.socket.destroy();
+  }
+
   /** It is decided. */
   stop(): void {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#deadlines.remove(this);
   }
 }
 
 /**
  * With nobody listening on a port of the ephemeral range, a dial on the same host may get that port for its own, and TCP
- * connects it with itself.
+ * connects it with itself. The dialled port is known: the kernel is asked for more than one end only where it is ours too.
  */
-function isOwnPeer({ localPort, remotePort, localAddress, remoteAddress }: net.Socket): boolean {
-  return localPort === remotePort && localAddress === remoteAddress;
+function isOwnPeer(socket: net.Socket, port: number): boolean {
+  return socket.localPort === port && socket.localAddress === socket.remoteAddress;
 }

@@ -14,7 +14,7 @@ export const KEEPALIVE_SECONDS = 60;
  * Of a socket that is going to connect. Options of its constructor: `connect` of a socket that exists ignores them, without
  * a word.
  */
-const DIALLING = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_SECONDS * 1000 } as const;
+const DIALLING = { noDelay: true } as const;
 
 /** What a connection wants to know of its two sides. */
 export interface SideOwner {
@@ -126,6 +126,11 @@ export class Side {
   tell(bytes: Uint8Array): void {
     this.#wire.sent();
     this.socket.write(bytes);
+  }
+
+  /** Where nothing was preset. Not before it is needed: it takes four system calls, which short connections can do without. */
+  keepAlive(): void {
+    this.socket.setKeepAlive(true, KEEPALIVE_SECONDS * 1000);
   }
 
   /** A write of nothing, which fails if the peer is gone. */

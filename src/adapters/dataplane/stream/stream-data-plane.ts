@@ -15,11 +15,12 @@ import type { ListeningHandle } from '../../../ipc/listening-socket.ts';
 import { AcceptGate } from './accept-gate.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionOwner } from './connection-owner.ts';
+import { DialDeadlines } from './dial-deadlines.ts';
 import { EventBatch } from './event-batch.ts';
 import { adoptConnections, presetAccepted, type TcpHandle } from './node-internals.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import { type ClientSource, KEEPALIVE_SECONDS, Side } from './side.ts';
-import { SHARE_OF_TURN_MS, TurnShare } from './turn-share.ts';
+import { SHARE_OF_TURN_MS } from './turn-share.ts';
 import { type LookAtWire, lookPeriod } from './wire-watch.ts';
 
 /** Clients that the kernel queues for a listening socket; it takes the smaller of this and `net.core.somaxconn`. */
@@ -59,7 +60,7 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
   readonly buffers = new ReadBuffers();
   readonly events: EventBatch;
   readonly lookAtWire: LookAtWire | undefined;
-  readonly timeouts = new TurnShare();
+  readonly deadlines: DialDeadlines;
   readonly #lookPeriod: number;
   readonly #adopt: boolean;
   readonly #connections = new NumberMap<Connection>();
@@ -76,6 +77,7 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
     this.#adopt = tuning.adopt ?? true;
     this.lookAtWire = tuning.lookAtWire;
     this.#lookPeriod = lookPeriod([options.idleTimeoutMs, options.halfCloseTimeoutMs, options.unackedTimeoutMs]);
+    this.deadlines = new DialDeadlines(options.connectTimeoutMs);
     this.events = new EventBatch(options.onEvents);
     this.#gate = new AcceptGate(
       () => this.#closeServers(),
