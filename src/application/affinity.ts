@@ -1,9 +1,33 @@
 // Runs in: primary
+
+// The states of a client's binding, and what becomes of it. It is of a backend A; `unproven` until A accepts a connection,
+// `proven` then. Beside that it may be `moving` to a backend B: A failed a connection, which now tries B.
+//
+//   what happens                             none            unproven on A           proven on A
+//   ---------------------------------------  --------------  ----------------------  ----------------------
+//   take, no binding: assigned A             unproven on A   -                       -
+//     the table is full of held bindings     none            -                       -
+//   take `bound`, or `overflow` elsewhere    -               the same                the same
+//   take `rebound` to B: A is gone           -               unproven on B           proven on B
+//   take `retried` to B: A failed it         -               and moving to B         and moving to B
+//     A did not fail it, or is moving to     -               the same                the same
+//     another, which did not fail it, and
+//     is up: it is merely full
+//   proved on A                              -               proven on A             the same
+//   proved on B, as a part of a move         -               proven on B (1)         proven on B (1)
+//   proved elsewhere: overflow, a retry      -               the same                the same
+//     that is part of no move
+//   giveBack, a lease of the move (2)        -               as without a move       as without a move
+//   giveBack, the last lease                 -               none                    the same; its TTL begins
+//   TTL over, or evicted: without a lease    -               (never without one)     none
+//
+// (1) The move is over. If the binding left A meanwhile, it stays where it went: the first move to arrive wins.
+// (2) The last one of those that carry the move: it came to nothing.
 import { type FailedDial, isToBlame } from '../domain/blame.ts';
 import type { Decision } from './decide-backend.ts';
 import type { BindingRef, BindingRepository } from './ports/binding-repository.ts';
 
-/** A binding on its way from a backend that failed to another one. */
+/** A binding on its way from a backend that failed to another one: `moving` above. */
 interface Move {
   readonly from: string;
   readonly to: string;

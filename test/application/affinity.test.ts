@@ -1,4 +1,9 @@
 import t from 'tap';
+import { MemoryBindings } from '../../src/adapters/outbound/memory-bindings/memory-bindings.ts';
+import { Affinity } from '../../src/application/affinity.ts';
+import { clientKey } from '../../src/domain/client-key.ts';
+import { clientAddress } from '../domain/arbitraries.ts';
+import { backend } from '../fixtures/routing-db.ts';
 import { Rig, TTL_MS } from './rig.ts';
 
 const ME = '10.0.0.1';
@@ -341,4 +346,80 @@ t.test('a move outlives other connections of its client, and ends with those tha
   await rig.serve(rows.map((row) => (row.id === to ? { ...row, weight: 0 } : row)));
   rig.failed(6);
   t.equal(rig.got(7, ME, { tried: ['a'] }), `${to === 'b' ? 'c' : 'b'} retried`);
+});
+
+/** The table at the top of affinity.ts, entry by entry: what the binding is before, what happens, what it is after. */
+t.test('the state table', async (t) => {
+  const key = clientKey('', clientAddress(1));
+  const decide = (binding: number, id: string, why: string) =>
+    ({ kind: 'assign', key, binding, why, backend: backend({ id }, 0) }) as unknown as Parameters<Affinity['take']>[0];
+  const failed = (id: string) => [{ backend: id, code: 'ECONNREFUSED', ms: 1, ours: false }];
+
+  /** A binding of `a`: `unproven`, or `proven` with the lease that proved it still there. */
+  const made = (state: string, maxBindings = 10) => {
+    const bindings = new MemoryBindings({ ttlMs: TTL_MS, maxBindings });
+    const affinity = new Affinity(bindings);
+    const take = (id: string, why: string, tried: ReturnType<typeof failed> = [], isUp = true) =>
+      affinity.take(decide(bindings.find(key, 0), id, why), tried, () => isUp, 0);
+    const first = take('a', 'picked');
+    if (state === 'proven') affinity.proved(first, 'a', 0);
+    /** Proven is what outlives its leases. */
+    const now = () => {
+      const ref = bindings.find(key, 0);
+      if (ref === 0) return 'none';
+      const moving = affinity.movingTo(ref);
+      return `on ${bindings.backendOf(ref)}${moving === '' ? '' : `, moving to ${moving}`}`;
+    };
+    return { bindings, affinity, take, first, now };
+  };
+  /** `unproven on a`: what is left when every lease is given back tells proven from unproven. */
+  const after = (how: ReturnType<typeof made>, leases: readonly ReturnType<Affinity['take']>[]) => {
+    const state = how.now();
+    for (const lease of leases) how.affinity.giveBack(lease, 0);
+    return `${how.now() === 'none' ? 'unproven' : 'proven'} ${state}`;
+  };
+
+  for (const state of ['unproven', 'proven'] as const) {
+    for (const why of ['bound', 'overflow'] as const) {
+      const how = made(state);
+      const second = how.take(why === 'bound' ? 'a' : 'b', why);
+      t.equal(after(how, [how.first, second]), `${state} on a`, `${state}, ${why}`);
+    }
+    const rebound = made(state);
+    t.equal(after(rebound, [rebound.first, rebound.take('b', 'rebound')]), `${state} on b`, `${state}, rebound`);
+
+    const moving = made(state);
+    const mover = moving.take('b', 'retried', failed('a'));
+    t.equal(moving.now(), 'on a, moving to b');
+    const full = moving.take('c', 'retried', failed('a'));
+    t.equal(moving.now(), 'on a, moving to b', 'b is merely full');
+    moving.affinity.proved(full, 'c', 0);
+    t.equal(moving.now(), 'on a, moving to b', 'and this one is no part of the move');
+    const other = moving.take('c', 'retried', [...failed('a'), ...failed('b')]);
+    t.equal(moving.now(), 'on a, moving to c', 'b failed as well');
+    moving.affinity.proved(mover, 'b', 0);
+    t.equal(moving.now(), 'on b', 'the first to arrive wins');
+    moving.affinity.proved(other, 'c', 0);
+    t.equal(after(moving, [moving.first, mover, full, other]), 'proven on b', `${state}, moved`);
+
+    const vain = made(state);
+    vain.affinity.giveBack(vain.take('b', 'retried', failed('a')), 0);
+    t.equal(after(vain, [vain.first]), `${state} on a`, `${state}, a move that came to nothing`);
+
+    const own = made(state);
+    const retried = own.take('a', 'retried', failed('x'));
+    t.equal(own.now(), 'on a', 'a did not fail it');
+    own.affinity.proved(retried, 'a', 0);
+    t.equal(after(own, [own.first, retried]), 'proven on a', `${state}, proved on a`);
+  }
+  const gone = made('proven');
+  gone.affinity.giveBack(gone.first, 0);
+  t.equal(gone.bindings.find(key, TTL_MS), 0, 'the TTL is over');
+  const full = made('unproven', 1);
+  const stranger = { ...decide(0, 'b', 'picked'), key: clientKey('', clientAddress(2)) };
+  t.same(
+    full.affinity.take(stranger, [], () => true, 0),
+    { binding: 0, move: null },
+    'full of held bindings',
+  );
 });

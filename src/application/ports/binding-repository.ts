@@ -7,8 +7,15 @@ import type { ClientKey } from '../../domain/entities.ts';
 export type BindingRef = number;
 
 /**
- * Which backend each client sticks to. Bounded: a full table gives up its least recently seen binding without an open
- * connection. All times are milliseconds of one monotonic clock, passed in.
+ * Which backend each client sticks to.
+ *
+ * Synchronous, whatever keeps the bindings: a pick finds the binding, reserves the slot and writes the binding in one step.
+ * With a wait between them, two first connections of one client would get two backends, and a hard limit could be passed. So
+ * a store that others share (another POP, a database) stands behind a copy in memory that answers, and is written to and
+ * read from beside the picks.
+ *
+ * Bounded: a full table gives up its least recently seen binding without an open connection. All times are milliseconds of
+ * one monotonic clock, passed in.
  */
 export interface BindingRepository {
   /** The live binding of `key`, or 0. One that has been idle for the TTL or longer is dropped and not found. */
