@@ -1,6 +1,4 @@
 // Runs in: primary
-import type { ClientAddress } from '../domain/client-address.ts';
-
 import type { PickAnswer, PickRequest } from './ports/backend-picker.ts';
 import type { Boundary } from './ports/boundary.ts';
 import type { Clock } from './ports/clock.ts';
@@ -13,6 +11,8 @@ export interface DeskWorker {
   readonly silentMs: number;
   /** `null`: the request is not one that it may make. One of this and `failed` for each pick, unless it left before. */
   answer(seq: number, answer: PickAnswer | null): void;
+  /** The answer does not come in this turn, but within so many ms. */
+  waits(seq: number, ms: number): void;
   /** A defect of ours. */
   failed(seq: number, error: unknown): void;
   /** Asks it to report all that its sockets have to tell, and to say so then: `synced`. */
@@ -36,7 +36,6 @@ export interface PickDeskOptions {
 interface Question {
   readonly worker: DeskWorker;
   readonly request: PickRequest;
-  readonly address: ClientAddress;
   readonly since: number;
 }
 
@@ -76,6 +75,8 @@ export class PickDesk {
   #waiting: Question[] = [];
   #round: Round | null = null;
   #rounds = 0;
+  /** Those who are told something in this turn. */
+  readonly #told = new Set<DeskWorker>();
   #turn: NodeJS.Immediate | null = null;
 
   constructor(options: PickDeskOptions) {
@@ -102,19 +103,19 @@ export class PickDesk {
   leave(worker: DeskWorker): void {
     if (!this.#workers.delete(worker)) return;
     const unanswered = this.#forget((question) => question.worker === worker);
-    for (const { request, address, since } of unanswered)
-      this.#options.service.leftUnanswered(worker.incarnation, request, address, since);
+    for (const { request, since } of unanswered)
+      this.#options.service.leftUnanswered(worker.incarnation, request, since);
     this.#late.delete(worker);
     if (this.#round?.asked.delete(worker)) this.#wantTurn();
   }
 
   /** The answer comes at the end of this turn, or of a later one. */
-  pick(worker: DeskWorker, request: PickRequest, address: ClientAddress): void {
-    this.#fresh.push({ worker, request, address, since: this.#options.clock.now() });
+  pick(worker: DeskWorker, request: PickRequest, now: number): void {
+    this.#fresh.push({ worker, request, since: now });
     this.#wantTurn();
   }
 
-  /** The worker gave `seq` up: what was not answered yet is not answered any more. */
+  /** The worker gave `seq` up, or its client left: what was not answered yet is not answered any more. */
   withdraw(worker: DeskWorker, seq: number): void {
     this.#forget((question) => question.worker === worker && question.request.seq === seq);
   }
@@ -146,37 +147,44 @@ export class PickDesk {
   }
 
   #wantTurn(): void {
-    this.#turn ??= setImmediate(() => {
-      this.#turn = null;
-      this.#options.boundary.run('client', () => this.#decide());
-    });
+    this.#turn ??= setImmediate(this.#takeTurn);
   }
 
+  readonly #takeTurn = (): void => {
+    this.#turn = null;
+    this.#options.boundary.run('client', () => this.#decide());
+  };
+
   #decide(): void {
-    const told = new Set<DeskWorker>();
+    const told = this.#told;
+    const now = this.#options.clock.now();
     if (this.#round?.asked.size === 0) {
       const { questions, timer } = this.#round;
       clearTimeout(timer);
       this.#round = null;
-      for (const question of questions) this.#answer(question, 'last', told);
+      for (const question of questions) this.#answer(question, 'last', now);
     }
     const fresh = this.#fresh;
     this.#fresh = [];
     for (const question of fresh) {
       const look = this.waiting < MAX_WAITING ? 'first' : 'only';
-      if (!this.#answer(question, look, told)) this.#waiting.push(question);
+      if (this.#answer(question, look, now)) continue;
+      this.#waiting.push(question);
+      // For the round that is under way, and its own.
+      question.worker.waits(question.request.seq, 2 * this.#patienceMs);
     }
-    if (this.#round === null && this.#waiting.length > 0) this.#ask(told);
+    if (this.#round === null && this.#waiting.length > 0) this.#ask();
     for (const worker of told) worker.flush();
+    told.clear();
   }
 
   /** `false`: it is not to be answered yet. */
-  #answer(question: Question, look: 'only' | 'first' | 'last', told: Set<DeskWorker>): boolean {
-    const { worker, request, address } = question;
-    told.add(worker);
+  #answer(question: Question, look: 'only' | 'first' | 'last', now: number): boolean {
+    const { worker, request } = question;
+    this.#told.add(worker);
     try {
       const { service } = this.#options;
-      const answer = service.pick(worker.incarnation, request, address, look, this.waiting > 0);
+      const answer = service.pick(worker.incarnation, request, now, look, this.waiting > 0);
       if (answer === 'unsure') return false;
       worker.answer(request.seq, answer);
     } catch (error) {
@@ -185,13 +193,13 @@ export class PickDesk {
     return true;
   }
 
-  #ask(told: Set<DeskWorker>): void {
+  #ask(): void {
     const number = ++this.#rounds;
     const asked = new Set<DeskWorker>();
     for (const worker of this.#workers) {
       if (this.#late.has(worker) || this.#options.heldBy(worker.incarnation) === 0) continue;
       asked.add(worker);
-      told.add(worker);
+      this.#told.add(worker);
       worker.sync(number);
     }
     // Answers that lie unread when this process was itself held up are read before the turn's end.

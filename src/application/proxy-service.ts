@@ -3,8 +3,9 @@ import type { FailedDial } from '../domain/blame.ts';
 import type { ClientAddress } from '../domain/client-address.ts';
 import type { SlotEnd } from '../domain/close-reasons.ts';
 import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
-import type { Listener, PickReason, RefusalReason } from '../domain/entities.ts';
+import type { Listener, PickReason } from '../domain/entities.ts';
 import type { NumberMap } from '../domain/number-map.ts';
+import { isGivenUp, wasNeverAsked } from '../domain/refusals.ts';
 import { Affinity, type Stake } from './affinity.ts';
 import { type DecideInput, type Decision, decideBackend, keepsBound, locate } from './decide-backend.ts';
 import type { DialOutcomes } from './dial-outcomes.ts';
@@ -19,7 +20,7 @@ import { type RefusedClient, RefusedClients } from './refused-clients.ts';
 export interface ConnectionLease extends Lease {
   /** Its slot may be another's when the lease is over. */
   readonly backendId: string;
-  readonly client: string;
+  readonly address: ClientAddress;
   readonly country: string | null;
   readonly listener: string;
   readonly why: PickReason;
@@ -106,16 +107,16 @@ export class ProxyService {
     }
     // The kernel closed their sockets with it, whatever it had still to say.
     for (const client of refused.values()) {
-      this.#options.boundary.run('client', () => this.#recordRefused(client, diedAt - client.at));
+      this.#options.boundary.run('client', () => this.#recordRefused(client, diedAt - client.at, diedAt));
       if (++count % CLOSED_A_TURN === 0) yield;
     }
   }
 
   /** The worker is gone, or as good as gone, with a client that waited since a moment for its pick to be answered. */
-  leftUnanswered(incarnation: number, request: PickRequest, address: ClientAddress, since: number): void {
+  leftUnanswered(incarnation: number, request: PickRequest, since: number): void {
     const listener = this.#options.listeners[request.listener];
     if (listener === undefined) return;
-    const { seq, tried } = request;
+    const { seq, address, tried } = request;
     this.#refused.keep(incarnation, seq, { listener, address, reason: 'worker_died', tried, at: since });
   }
 
@@ -129,48 +130,47 @@ export class ProxyService {
    * followed by a `last` one: a full backend stands in the way, whose slot may be free already, or (`othersWait`) the slot
    * is one that somebody may be waiting for.
    */
-  pick(incarnation: number, request: PickRequest, address: ClientAddress): PickAnswer | null;
+  pick(incarnation: number, request: PickRequest, now: number): PickAnswer | null;
   pick(
     incarnation: number,
     request: PickRequest,
-    address: ClientAddress,
+    now: number,
     look: 'only' | 'first' | 'last',
     othersWait: boolean,
   ): PickAnswer | null | 'unsure';
   pick(
     incarnation: number,
     request: PickRequest,
-    address: ClientAddress,
+    now: number,
     look: 'only' | 'first' | 'last' = 'only',
     othersWait = false,
   ): PickAnswer | null | 'unsure' {
     const listener = this.#options.listeners[request.listener];
     if (listener === undefined || !this.#ledger.mayReserve(incarnation, request.seq)) return null;
     if (look !== 'last') this.came(request);
-    const now = this.#options.clock.now();
-    const decision = this.decide(listener, address, request.tried, now);
+    const { address, tried } = request;
+    const decision = this.decide(listener, address, tried, now);
     if (look === 'first' && isUnsure(decision, othersWait)) return 'unsure';
     if (decision.kind === 'refuse') {
       const { reason } = decision;
-      this.#refused.keep(incarnation, request.seq, { listener, address, reason, tried: request.tried, at: now });
+      this.#refused.keep(incarnation, request.seq, { listener, address, reason, tried, at: now });
       return { kind: 'refused', reason };
     }
-
     const { backend, slot, why } = decision;
     const { table } = this.#options.routing;
     const isUp = (id: string) => keepsBound(table.find(id), listener.app);
-    const stake = this.#affinity.take(decision, request.tried, isUp, now);
+    const stake = this.#affinity.take(decision, tried, isUp, now);
     this.#ledger.reserve(incarnation, request.seq, {
       slot,
       backendId: backend.id,
-      client: address.text,
+      address,
       country: decision.country,
       listener: listener.name,
       why,
       routingVersion: table.version,
       pickedAt: now,
       stake,
-      tried: [...request.tried],
+      tried: [...tried],
       connected: false,
     });
     this.#options.metrics.picked(why);
@@ -180,23 +180,32 @@ export class ProxyService {
   }
 
   /** The backend accepted. `false`, here and below: there is no such lease, or it was told before; nothing changed. */
-  connected(incarnation: number, seq: number, rttMs: number): boolean {
+  connected(incarnation: number, seq: number, rttMs: number, now: number): boolean {
     const lease = this.#ledger.find(incarnation, seq);
     if (lease === undefined || lease.connected) return false;
-    lease.connected = true;
-    this.#affinity.proved(lease.stake, lease.backendId, this.#options.clock.now());
-    this.#options.metrics.connected(lease.backendId, rttMs / 1000);
-    this.#options.outcomes.succeeded(lease.listener, lease.backendId);
+    this.#accepted(lease, rttMs, now);
     return true;
   }
 
+  #accepted(lease: ConnectionLease, rttMs: number, now: number): void {
+    lease.connected = true;
+    this.#affinity.proved(lease.stake, lease.backendId, now);
+    this.#options.metrics.connected(lease.backendId, rttMs / 1000);
+    this.#options.outcomes.succeeded(lease.listener, lease.backendId);
+  }
+
   /** The dial failed: the slot is given back, and the worker may pick again; or it is kept, and the backend dialled `again`. */
-  connectFailed(incarnation: number, seq: number, failure: Omit<FailedDial, 'backend'>, again: boolean): boolean {
+  connectFailed(
+    incarnation: number,
+    seq: number,
+    failure: Omit<FailedDial, 'backend'>,
+    again: boolean,
+    now: number,
+  ): boolean {
     const lease = again ? this.#ledger.find(incarnation, seq) : this.#ledger.release(incarnation, seq);
     if (lease === undefined) return false;
     const { backendId, listener, stake, tried } = lease;
     const { code, ours } = failure;
-    const now = this.#options.clock.now();
     if (again) tried.push({ backend: backendId, ...failure });
     else this.#affinity.giveBack(stake, now);
     this.#options.metrics.connectFailed(backendId, code, ours);
@@ -205,37 +214,40 @@ export class ProxyService {
   }
 
   /** The connection is over. */
-  closed(incarnation: number, seq: number, report: ClosedReport): boolean {
+  closed(incarnation: number, seq: number, report: ClosedReport, now: number): boolean {
     const lease = this.#ledger.release(incarnation, seq);
     if (lease === undefined) return false;
-    this.#affinity.giveBack(lease.stake, this.#options.clock.now());
+    try {
+      if (report.connected && !lease.connected) this.#accepted(lease, report.connectMs, now);
+    } finally {
+      this.#affinity.giveBack(lease.stake, now);
+    }
     this.#recordClosed(lease, report.reason, report);
     return true;
   }
 
-  /** The answer came after the worker had given the client up: the slot was never used. */
-  abandoned(incarnation: number, seq: number): boolean {
+  /** The answer came after the worker had given the client up, or the client itself: the slot, if any, was never used. */
+  abandoned(incarnation: number, seq: number, now: number): void {
     const lease = this.#ledger.release(incarnation, seq);
-    if (lease === undefined) return false;
-    this.#affinity.giveBack(lease.stake, this.#options.clock.now());
-    return true;
+    if (lease !== undefined) this.#affinity.giveBack(lease.stake, now);
   }
 
   /** A client was turned away by the worker, on our refusal or its own. */
-  unserved(incarnation: number, report: UnservedReport, address: ClientAddress): boolean {
+  unserved(incarnation: number, report: UnservedReport, now: number): boolean {
     const listener = this.#options.listeners[report.listener];
     if (listener === undefined) return false;
     this.#refused.forget(incarnation, report.seq);
-    if (report.tried.length === 0 && NEVER_ASKED.has(report.reason)) this.#options.metrics.accepted();
-    const { reason, tried, totalMs } = report;
-    this.#recordRefused({ listener, address, reason, tried }, totalMs);
+    // Its answer may be on its way, and the worker gone before it arrives.
+    if (isGivenUp(report.reason)) this.abandoned(incarnation, report.seq, now);
+    if (report.tried.length === 0 && wasNeverAsked(report.reason)) this.#options.metrics.accepted();
+    this.#recordRefused({ ...report, listener }, report.totalMs, now);
     return true;
   }
 
-  #recordRefused(client: Omit<RefusedClient, 'at'>, totalMs: number): void {
+  #recordRefused(client: Omit<RefusedClient, 'at'>, totalMs: number, now: number): void {
     const { listener, address, reason, tried } = client;
     this.#options.metrics.refused(reason);
-    this.#options.outcomes.refused(reason, this.#options.clock.now());
+    this.#options.outcomes.refused(reason, now);
     this.#options.accessLog.write({
       client: address.text,
       country: locate(this.#options.geo, address)?.country ?? null,
@@ -254,10 +266,10 @@ export class ProxyService {
     });
   }
 
-  #recordClosed(lease: ConnectionLease, close: SlotEnd, report: Omit<ClosedReport, 'reason'>): void {
+  #recordClosed(lease: ConnectionLease, close: SlotEnd, report: Omit<ClosedReport, 'reason' | 'connected'>): void {
     this.#options.metrics.closed(close, report.bytesToBackend, report.bytesToClient);
     this.#options.accessLog.write({
-      client: lease.client,
+      client: lease.address.text,
       country: lease.country,
       listener: lease.listener,
       backend: lease.backendId,
@@ -283,9 +295,6 @@ function triedField(tried: readonly FailedDial[]): Pick<AccessRecord, 'tried'> {
 function isUnsure(decision: Decision, othersWait: boolean): boolean {
   return decision.passesFull || (othersWait && decision.kind === 'assign' && decision.backend.hardLimit > 0);
 }
-
-/** Refusals for which the worker asked nobody: of a client's first pick, so that no pick told of it. */
-const NEVER_ASKED: ReadonlySet<RefusalReason> = new Set(['primary_silent', 'too_many_picks', 'descriptor_limit']);
 
 /** What a worker that died can no longer tell. */
 const NOTHING_KNOWN = { bytesToBackend: 0, bytesToClient: 0, pickMs: 0, connectMs: 0 };

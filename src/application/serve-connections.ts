@@ -1,10 +1,11 @@
 // Runs in: worker
 import { type FailedDial, LACKS, lackOf, pauseBeforeRedial, refusalAfter } from '../domain/blame.ts';
+import type { ClientAddress } from '../domain/client-address.ts';
 import type { RefusalReason } from '../domain/entities.ts';
 import type { ListenerSpec } from '../domain/listener-spec.ts';
 import { NumberMap } from '../domain/number-map.ts';
 import { EdgeError } from '../errors.ts';
-import type { BackendPicker, ClosedReport, PickAnswer } from './ports/backend-picker.ts';
+import type { Asker, BackendPicker, ClosedReport, PickAnswer } from './ports/backend-picker.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Conn, DataPlane, DataPlaneEvent } from './ports/data-plane.ts';
 
@@ -33,31 +34,55 @@ type Assignment = Extract<PickAnswer, { kind: 'assigned' }>;
 
 const nothing = () => {};
 
-/** What the worker knows of a connection between `accepted` and `closed`. */
-interface Connection {
-  readonly listener: number;
-  readonly address: string;
-  readonly acceptedAt: number;
-  /** The slot that it holds; 0: none. */
-  seq: number;
-  backendId: string;
-  assigned: Assignment | null;
-  /** The seq of its last pick. */
-  lastSeq: number;
-  tried: readonly FailedDial[];
-  /** When the pick that is under way was asked, and the dial that is begun. */
-  askedAt: number;
-  dialledAt: number;
-  /** All its picks together. */
-  pickMs: number;
-  connectMs: number;
-  /** Takes back a dial that is to come. */
-  cancel: () => void;
-  /** Why it is being turned away. */
-  refused: RefusalReason | null;
-  /** It ended while its pick was under way: the answer will find nobody. */
-  over: Closed | null;
+/** Whom the answers of a connection's picks go to. */
+interface Answered {
+  answered(connection: Connection, seq: number, answer: PickAnswer): void;
+  waits(connection: Connection): void;
 }
+
+/** What the worker knows of a connection between `accepted` and `closed`. */
+class Connection implements Asker {
+  readonly #serve: Answered;
+  readonly conn: Conn;
+  readonly listener: number;
+  readonly address: ClientAddress;
+  /** The slot that it holds; 0: none. */
+  seq = 0;
+  backendId = '';
+  assigned: Assignment | null = null;
+  /** The seq of its last pick. */
+  lastSeq = 0;
+  tried: readonly FailedDial[] = NOBODY;
+  /** When the pick that is under way was asked, and the dial that is begun. */
+  askedAt = 0;
+  dialledAt = 0;
+  /** All its picks together. */
+  pickMs = 0;
+  connectMs = 0;
+  /** The backend accepted, and nobody was told yet. */
+  justConnected = false;
+  /** Takes back a dial that is to come. */
+  cancel = nothing;
+  /** Why it is being turned away. */
+  refused: RefusalReason | null = null;
+
+  constructor(serve: Answered, conn: Conn, listener: number, address: ClientAddress) {
+    this.#serve = serve;
+    this.conn = conn;
+    this.listener = listener;
+    this.address = address;
+  }
+
+  answered(seq: number, answer: PickAnswer): void {
+    this.#serve.answered(this, seq, answer);
+  }
+
+  waits(): void {
+    this.#serve.waits(this);
+  }
+}
+
+const NOBODY: readonly FailedDial[] = [];
 
 /**
  * The life of each connection in a worker: accepted -> pick -> connect -> closed. Every way through ends in one report,
@@ -70,9 +95,13 @@ export class ServeConnections {
   readonly #connections = new NumberMap<Connection>();
   /** Rounds that the engine is settling for, in order. */
   readonly #syncs: number[] = [];
+  /** Connections whose backend accepted in this turn. */
+  readonly #justConnected: Connection[] = [];
+  readonly #answers: Answered = {
+    answered: (connection, seq, answer) => this.#answered(connection, seq, answer),
+    waits: () => {},
+  };
   #lastSeq = 0;
-  /** Connections that are over while their pick is under way: what the answer calls for is still to be reported. */
-  #unanswered = 0;
 
   /** `makeDataPlane` receives the handler of the engine's events. */
   constructor(
@@ -102,7 +131,7 @@ export class ServeConnections {
    * has not told of: a worker that drains must not leave with them.
    */
   get size(): number {
-    return Math.max(this.#connections.size, this.#dataPlane.size) + this.#unanswered;
+    return Math.max(this.#connections.size, this.#dataPlane.size);
   }
 
   /** Reports all that the sockets know, and then that it did. */
@@ -129,6 +158,7 @@ export class ServeConnections {
 
   #onEvents(events: readonly DataPlaneEvent[]): void {
     for (const event of events) this.#onEvent(event);
+    this.#tellConnected();
     // One message a loop turn, however many connections it is about.
     this.#options.picker.flush();
     if (this.size === 0) this.#options.onIdle();
@@ -139,70 +169,65 @@ export class ServeConnections {
     else if (event.type === 'connected') this.#connected(event.conn, event.rttMs);
     else if (event.type === 'connectFailed') this.#connectFailed(event);
     else if (event.type === 'closed') this.#closed(event);
-    else if (event.type === 'settled') this.#options.picker.synced(this.#syncs.shift()!);
+    else if (event.type === 'settled') this.#settled();
     else if (event.type === 'refused') this.#refusedByEngine(event.listener, event.address);
   }
 
-  #refusedByEngine(listener: number, address: string): void {
+  #settled(): void {
+    this.#tellConnected();
+    this.#options.picker.synced(this.#syncs.shift()!);
+  }
+
+  #refusedByEngine(listener: number, address: ClientAddress): void {
     this.#options.picker.unserved({ seq: 0, listener, address, reason: 'descriptor_limit', totalMs: 0, tried: [] });
   }
 
-  #accepted(conn: Conn, listener: number, address: string): void {
-    const connection: Connection = {
-      listener,
-      address,
-      acceptedAt: this.#options.clock.now(),
-      seq: 0,
-      backendId: '',
-      assigned: null,
-      lastSeq: 0,
-      tried: [],
-      askedAt: 0,
-      dialledAt: 0,
-      pickMs: 0,
-      connectMs: 0,
-      cancel: nothing,
-      refused: null,
-      over: null,
-    };
+  #accepted(conn: Conn, listener: number, address: ClientAddress): void {
+    const connection = new Connection(this.#answers, conn, listener, address);
     this.#connections.set(conn, connection);
-    this.#pick(conn, connection);
+    this.#pick(connection);
   }
 
-  #pick(conn: Conn, connection: Connection): void {
+  #pick(connection: Connection): void {
     const seq = ++this.#lastSeq;
     connection.lastSeq = seq;
     connection.askedAt = this.#options.clock.now();
     const { listener, address, tried } = connection;
-    this.#options.picker.pick({ seq, listener, address, tried }, (answer) =>
-      this.#answered(conn, connection, seq, answer),
-    );
+    this.#options.picker.pick({ seq, listener, address, tried }, connection);
   }
 
-  #answered(conn: Conn, connection: Connection, seq: number, answer: PickAnswer): void {
+  #answered(connection: Connection, seq: number, answer: PickAnswer): void {
     connection.pickMs += this.#options.clock.now() - connection.askedAt;
-    if (connection.over !== null) {
-      this.#reportLate(connection, connection.over, seq, answer);
-    } else if (answer.kind === 'refused') {
-      this.#refuse(conn, connection, answer.reason);
+    if (answer.kind === 'refused') {
+      this.#refuse(connection, answer.reason);
     } else {
       connection.seq = seq;
       connection.backendId = answer.backendId;
-      this.#dial(conn, connection, answer);
+      this.#dial(connection, answer);
     }
   }
 
-  #dial(conn: Conn, connection: Connection, to: Assignment): void {
+  #dial(connection: Connection, to: Assignment): void {
     connection.assigned = to;
     connection.dialledAt = this.#options.clock.now();
-    this.#dataPlane.connect(conn, { to: to.endpoint, contended: to.contended });
+    this.#dataPlane.connect(connection.conn, { to: to.endpoint, contended: to.contended });
   }
 
   #connected(conn: Conn, rttMs: number): void {
     const connection = this.#connections.get(conn);
     if (connection === undefined) return;
     connection.connectMs = rttMs;
-    this.#options.picker.connected(connection.seq, rttMs);
+    connection.justConnected = true;
+    this.#justConnected.push(connection);
+  }
+
+  /** Of those that ended in the same turn, `closed` has told it. */
+  #tellConnected(): void {
+    for (const connection of this.#justConnected) {
+      if (connection.justConnected) this.#options.picker.connected(connection.seq, connection.connectMs);
+      connection.justConnected = false;
+    }
+    this.#justConnected.length = 0;
   }
 
   #connectFailed({ conn, code, here }: ConnectFailed): void {
@@ -219,36 +244,35 @@ export class ServeConnections {
     if (again) {
       const { assigned } = connection;
       const pause = pauseBeforeRedial(connection.tried.length);
-      connection.cancel = (later ?? laterBySystem)(pause, () => this.#dial(conn, connection, assigned));
+      connection.cancel = (later ?? laterBySystem)(pause, () => this.#dial(connection, assigned));
       return;
     }
     connection.seq = 0;
-    if (left > 0 && (lack === null || LACKS[lack].elsewhere)) this.#pick(conn, connection);
-    else this.#refuse(conn, connection, refusalAfter(connection.tried));
+    if (left > 0 && (lack === null || LACKS[lack].elsewhere)) this.#pick(connection);
+    else this.#refuse(connection, refusalAfter(connection.tried));
   }
 
-  #refuse(conn: Conn, connection: Connection, reason: RefusalReason): void {
+  #refuse(connection: Connection, reason: RefusalReason): void {
     connection.refused = reason;
-    this.#dataPlane.reject(conn, 'close');
+    this.#dataPlane.reject(connection.conn, 'close');
   }
 
   #closed(event: Closed): void {
     const connection = this.#connections.delete(event.conn);
     if (connection === undefined) return;
-    connection.over = event;
     connection.cancel();
-    if (connection.refused !== null) this.#reportUnserved(connection, event, connection.refused);
-    else if (connection.seq !== 0) this.#options.picker.closed(connection.seq, closedReport(connection, event));
-    else this.#unanswered++;
-  }
-
-  #reportLate(connection: Connection, event: Closed, seq: number, answer: PickAnswer): void {
     const { picker } = this.#options;
-    if (answer.kind === 'refused') this.#reportUnserved(connection, event, answer.reason);
-    else picker.closed(seq, closedReport(connection, event));
-    picker.flush();
-    this.#unanswered--;
-    if (this.size === 0) this.#options.onIdle();
+    if (connection.refused !== null) {
+      this.#reportUnserved(connection, event, connection.refused);
+    } else if (connection.seq !== 0) {
+      picker.closed(connection.seq, closedReport(connection, event));
+      connection.justConnected = false;
+    } else {
+      const reason = picker.cancel(connection.lastSeq);
+      // Whom we cut at the drain deadline did not leave.
+      const cut = event.reason === 'drained' && reason === 'client_left';
+      this.#reportUnserved(connection, event, cut ? 'pick_timeout' : reason);
+    }
   }
 
   #reportUnserved({ lastSeq, listener, address, tried }: Connection, event: Closed, reason: RefusalReason): void {
@@ -257,7 +281,7 @@ export class ServeConnections {
   }
 }
 
-function closedReport({ pickMs, connectMs, tried }: Connection, event: Closed): ClosedReport {
+function closedReport({ pickMs, connectMs, justConnected, tried }: Connection, event: Closed): ClosedReport {
   const { reason, bytesToBackend, bytesToClient, durationMs } = event;
   const attempts = tried.length + 1;
   const times = {
@@ -265,7 +289,7 @@ function closedReport({ pickMs, connectMs, tried }: Connection, event: Closed): 
     connectMs: toMicroseconds(connectMs),
     totalMs: toMicroseconds(durationMs),
   };
-  return { reason, bytesToBackend, bytesToClient, ...times, attempts };
+  return { reason, connected: justConnected, bytesToBackend, bytesToClient, ...times, attempts };
 }
 
 /** The clock's further digits say nothing, and travel and are logged with every connection. In ms. */

@@ -78,6 +78,8 @@ export const REFUSAL_REASONS = [
   'no_route',
   /** the primary did not answer in time */
   'pick_timeout',
+  /** the client left while its pick waited to be answered */
+  'client_left',
   /** the primary is not heard from */
   'primary_silent',
   /** more picks outstanding than one worker may have */

@@ -1,18 +1,22 @@
 import { type Duplex, finished } from 'node:stream';
 import { EdgeError } from '../errors.ts';
-import { encodeFrames, FrameDecoder } from './codec.ts';
+import { FrameReader, FrameWriter } from './codec.ts';
+import type { RecordSink } from './records.ts';
 
-/** Messages that are heard in one turn of the loop: some 5 us each. A peer may have a hundred thousand to tell at once. */
+/** Messages and records that are heard in one turn of the loop. A peer may have a hundred thousand to tell at once. */
 const HEARD_A_TURN = 256;
 
 /** Bytes that may wait for a peer that does not read; beyond them it is given up, since memory is not without end. */
 const MAX_BUFFERED_BYTES = 16 << 20;
 
 export interface ChannelHandlers<In> {
-  /** Messages in order, a bounded number of them. */
-  readonly onMessages: (messages: In[]) => void;
-  /** `count` messages of one read were of no known form, and were dropped. */
-  readonly onMalformed: (count: number) => void;
+  /** A turn begins: messages and records follow, in order, a bounded number of them. */
+  readonly onTurn: () => void;
+  readonly onMessage: (message: In) => void;
+  /** The record stands at `at` of `view`, until this returns. */
+  readonly onRecord: (view: DataView, at: number) => void;
+  /** The turn is over. `malformed`: so many were of no known form, and were dropped. */
+  readonly onTurnEnd: (malformed: number) => void;
   /** Called once, when nothing can come any more. `error` unless the peer just went away. */
   readonly onClose: (error?: Error) => void;
 }
@@ -21,11 +25,9 @@ export interface ChannelHandlers<In> {
 export class Channel<In, Out> {
   readonly #socket: Duplex;
   readonly #handlers: ChannelHandlers<In>;
-  readonly #decoder = new FrameDecoder();
+  readonly #reader = new FrameReader();
+  readonly #writer = new FrameWriter();
   readonly #isMessage: (value: unknown) => value is In;
-  /** Came, and was not heard yet. */
-  #incoming: In[] = [];
-  #outgoing: Out[] = [];
   #error: Error | undefined;
 
   constructor(socket: Duplex, isMessage: (value: unknown) => value is In, handlers: ChannelHandlers<In>) {
@@ -35,61 +37,83 @@ export class Channel<In, Out> {
     // A dead peer's EPIPE or ECONNRESET is its death, which `close` tells.
     socket.on('error', () => {});
     socket.on('data', (chunk: Buffer) => {
-      this.#decode(chunk);
+      this.#reader.push(chunk);
       this.#hear();
     });
     socket.on('end', () => this.destroy());
     socket.once('close', () => {
       // What a peer said before it died is heard before its death: a read, or two, that waited for their turns.
-      for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) this.#decode(chunk);
-      while (this.#incoming.length > 0) handlers.onMessages(this.#incoming.splice(0, HEARD_A_TURN));
+      for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) this.#reader.push(chunk);
+      while (this.#hearTurn());
       handlers.onClose(this.#error);
     });
   }
 
-  #decode(chunk: Buffer): void {
-    if (this.#error !== undefined) return;
-    let decoded: unknown[];
-    try {
-      decoded = this.#decoder.decode(chunk);
-    } catch (error) {
-      this.destroy(error as EdgeError);
-      return;
-    }
-    const messages = decoded.filter(this.#isMessage);
-    if (messages.length < decoded.length) this.#handlers.onMalformed(decoded.length - messages.length);
-    if (messages.length > 0) this.#incoming = this.#incoming.length === 0 ? messages : this.#incoming.concat(messages);
-  }
-
-  /** What is more than a turn's share waits for the next turn, and the socket with it. */
+  /** What is more than a turn takes waits for the next turn, and the socket with it. */
   #hear(): void {
-    if (this.#incoming.length === 0) return;
-    const share = this.#incoming.splice(0, HEARD_A_TURN);
-    if (this.#incoming.length > 0) {
+    // What is left is heard when the socket's close is told.
+    if (this.#socket.destroyed) return;
+    if (this.#hearTurn()) {
       this.#socket.pause();
       setImmediate(() => this.#hear());
     } else if (this.#socket.isPaused()) {
       this.#socket.resume();
     }
-    this.#handlers.onMessages(share);
+  }
+
+  /** Whether there may be more. */
+  #hearTurn(): boolean {
+    if (this.#error !== undefined) return false;
+    const handlers = this.#handlers;
+    const reader = this.#reader;
+    let malformed = 0;
+    let heard = 0;
+    handlers.onTurn();
+    for (; heard < HEARD_A_TURN; heard++) {
+      const next = this.#next();
+      if (next === null) break;
+      if (next === 'record') handlers.onRecord(reader.view, reader.recordAt);
+      else if (this.#isMessage(reader.message)) handlers.onMessage(reader.message);
+      else malformed++;
+    }
+    malformed += reader.malformed;
+    reader.malformed = 0;
+    handlers.onTurnEnd(malformed);
+    return heard === HEARD_A_TURN;
+  }
+
+  #next(): 'message' | 'record' | null {
+    try {
+      return this.#reader.next();
+    } catch (error) {
+      this.destroy(error as EdgeError);
+      return null;
+    }
+  }
+
+  /** Where records are written; they are sent by the next `flush`. */
+  get records(): RecordSink {
+    return this.#writer;
   }
 
   /** Queues a message for the next `flush`. */
   push(message: Out): void {
-    this.#outgoing.push(message);
+    this.#writer.message(message);
   }
 
   /** Sends what is queued, in order. */
   flush(): void {
-    if (this.#outgoing.length === 0) return;
-    const messages = this.#outgoing;
-    this.#outgoing = [];
-    if (this.#socket.destroyed) return;
+    if (this.#writer.isEmpty) return;
+    if (this.#socket.destroyed) {
+      this.#writer.clear();
+      return;
+    }
     if (this.#socket.writableLength > MAX_BUFFERED_BYTES) {
+      this.#writer.clear();
       this.destroy(new EdgeError('EDGE_ERR_CHANNEL', `the peer left ${this.#socket.writableLength} bytes unread`));
       return;
     }
-    for (const frame of encodeFrames(messages)) this.#socket.write(frame);
+    this.#socket.write(this.#writer.take());
   }
 
   /** Sends one message at once, behind those that are queued. */

@@ -1,24 +1,24 @@
-import type { PickReason, RefusalReason } from '../domain/entities.ts';
+import type { RefusalReason } from '../domain/entities.ts';
 
 /**
- * The words spoken on the private channel between primary and worker, as positional tuples: a batch of some hundred of
- * them is one msgpack array, and field names would be half of its bytes. The first element says which word it is.
+ * The words spoken on the private channel between primary and worker, as positional tuples in msgpack. The first element
+ * says which word it is. What every connection costs (its first pick, the assignment, its ends) travels as the records of
+ * records.ts, in the same order; these are for everything else.
  *
- * Raise PROTOCOL with every change of a tuple: during a roll, workers of the new code meet a primary of the old one.
+ * Raise PROTOCOL with every change of a tuple or a record: during a roll, workers of the new code meet a primary of the old
+ * one.
  */
-export const PROTOCOL = 4;
+export const PROTOCOL = 5;
 
 /** Worker -> primary. */
 export const FromWorker = {
   hello: 1,
   heartbeat: 2,
-  pick: 3,
-  connected: 4,
-  connectFailed: 5,
-  closed: 6,
-  abandoned: 7,
-  unserved: 8,
-  synced: 9,
+  pickAgain: 3,
+  connectFailed: 4,
+  abandoned: 5,
+  unserved: 6,
+  synced: 7,
 } as const;
 
 /** Primary -> worker. */
@@ -26,10 +26,11 @@ export const FromPrimary = {
   welcome: 1,
   denied: 2,
   heartbeat: 3,
-  assigned: 4,
-  refused: 5,
-  cap: 6,
-  sync: 7,
+  backend: 4,
+  waits: 5,
+  refused: 6,
+  cap: 7,
+  sync: 8,
 } as const;
 
 /** The first message of a worker; nothing else is heard before it. */
@@ -38,14 +39,15 @@ export type HelloMessage = [kind: typeof FromWorker.hello, protocol: number, inc
 export type WorkerHeartbeat = [kind: typeof FromWorker.heartbeat];
 /** A dial that failed: see `FailedDial`. */
 export type DialTuple = readonly [backend: string, code: string, ms: number, ours: boolean];
-export type PickMessage = [
-  kind: typeof FromWorker.pick,
+/** The next pick of a client whose dials failed. */
+export type PickAgainMessage = [
+  kind: typeof FromWorker.pickAgain,
   seq: number,
   listener: number,
-  address: string,
+  /** 4 bytes or 16. */
+  address: Uint8Array,
   tried: readonly DialTuple[],
 ];
-export type ConnectedMessage = [kind: typeof FromWorker.connected, seq: number, rttMs: number];
 export type ConnectFailedMessage = [
   kind: typeof FromWorker.connectFailed,
   seq: number,
@@ -55,18 +57,6 @@ export type ConnectFailedMessage = [
   /** The slot is kept: the same backend is dialled again. */
   again: boolean,
 ];
-export type ClosedMessage = [
-  kind: typeof FromWorker.closed,
-  seq: number,
-  /** Position in CLOSE_REASONS. */
-  reason: number,
-  bytesToBackend: number,
-  bytesToClient: number,
-  pickMs: number,
-  connectMs: number,
-  totalMs: number,
-  attempts: number,
-];
 /** The assignment of `seq` came when nobody waited for it any more. */
 export type AbandonedMessage = [kind: typeof FromWorker.abandoned, seq: number];
 export type UnservedMessage = [
@@ -74,7 +64,7 @@ export type UnservedMessage = [
   /** Of its last pick; 0: it had none. */
   seq: number,
   listener: number,
-  address: string,
+  address: Uint8Array,
   reason: RefusalReason,
   totalMs: number,
   tried: readonly DialTuple[],
@@ -86,10 +76,8 @@ export type SyncedMessage = [kind: typeof FromWorker.synced, round: number];
 export type WorkerMessage =
   | HelloMessage
   | WorkerHeartbeat
-  | PickMessage
-  | ConnectedMessage
+  | PickAgainMessage
   | ConnectFailedMessage
-  | ClosedMessage
   | AbandonedMessage
   | UnservedMessage
   | SyncedMessage;
@@ -98,16 +86,10 @@ export type WelcomeMessage = [kind: typeof FromPrimary.welcome, protocol: number
 /** The worker must exit; `reason` is for its operator. */
 export type DeniedMessage = [kind: typeof FromPrimary.denied, reason: string];
 export type PrimaryHeartbeat = [kind: typeof FromPrimary.heartbeat];
-export type AssignedMessage = [
-  kind: typeof FromPrimary.assigned,
-  seq: number,
-  backendId: string,
-  host: string,
-  port: number,
-  why: PickReason,
-  /** Others may come to wait for this slot. */
-  contended: boolean,
-];
+/** Assignments name the backend by this number from now on, until the number is told again. */
+export type BackendMessage = [kind: typeof FromPrimary.backend, number: number, id: string, host: string, port: number];
+/** The pick is not answered at once, and is to be waited for so long from now, in ms. */
+export type WaitsMessage = [kind: typeof FromPrimary.waits, seq: number, ms: number];
 export type RefusedMessage = [kind: typeof FromPrimary.refused, seq: number, reason: RefusalReason];
 
 /** The connection cap: how many the worker may hold before it leaves further clients to the others; 0: as many as come. */
@@ -120,7 +102,8 @@ export type PrimaryMessage =
   | WelcomeMessage
   | DeniedMessage
   | PrimaryHeartbeat
-  | AssignedMessage
+  | BackendMessage
+  | WaitsMessage
   | RefusedMessage
   | CapMessage
   | SyncMessage;

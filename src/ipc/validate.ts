@@ -1,5 +1,5 @@
-import { CLOSE_REASONS } from '../domain/close-reasons.ts';
-import { PICK_REASONS, REFUSAL_REASONS } from '../domain/entities.ts';
+import { REFUSAL_REASONS } from '../domain/entities.ts';
+import { MAX_BACKEND_NUMBERS } from './backend-numbers.ts';
 import { FromPrimary, FromWorker, type PrimaryMessage, type WorkerMessage } from './messages.ts';
 
 /** Whether a decoded value is of its form; what is not is dropped and counted, and never changes the books. */
@@ -10,12 +10,12 @@ const MAX_TRIED = 64;
 
 const text: Check = (value) => typeof value === 'string' && value.length <= MAX_TEXT;
 const index: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+const backendNumber: Check = (value) => index(value) && (value as number) < MAX_BACKEND_NUMBERS;
 const quantity: Check = (value) => Number.isFinite(value) && (value as number) >= 0;
+const addressBytes: Check = (value) => value instanceof Uint8Array && (value.length === 4 || value.length === 16);
 const yesOrNo: Check = (value) => typeof value === 'boolean';
 const dials: Check = (value) => Array.isArray(value) && value.length <= MAX_TRIED && value.every(isDial);
-const closeReason: Check = (value) => index(value) && (value as number) < CLOSE_REASONS.length;
 const refusal: Check = (value) => (REFUSAL_REASONS as readonly unknown[]).includes(value);
-const pickReason: Check = (value) => (PICK_REASONS as readonly unknown[]).includes(value);
 
 function isDial(value: unknown): boolean {
   if (!Array.isArray(value) || value.length !== 4) return false;
@@ -25,12 +25,10 @@ function isDial(value: unknown): boolean {
 const WORKER_FORMS: Readonly<Record<number, readonly Check[]>> = {
   [FromWorker.hello]: [index, index],
   [FromWorker.heartbeat]: [],
-  [FromWorker.pick]: [index, index, text, dials],
-  [FromWorker.connected]: [index, quantity],
+  [FromWorker.pickAgain]: [index, index, addressBytes, dials],
   [FromWorker.connectFailed]: [index, text, quantity, yesOrNo, yesOrNo],
-  [FromWorker.closed]: [index, closeReason, quantity, quantity, quantity, quantity, quantity, index],
   [FromWorker.abandoned]: [index],
-  [FromWorker.unserved]: [index, index, text, refusal, quantity, dials],
+  [FromWorker.unserved]: [index, index, addressBytes, refusal, quantity, dials],
   [FromWorker.synced]: [index],
 };
 
@@ -38,7 +36,8 @@ const PRIMARY_FORMS: Readonly<Record<number, readonly Check[]>> = {
   [FromPrimary.welcome]: [index],
   [FromPrimary.denied]: [text],
   [FromPrimary.heartbeat]: [],
-  [FromPrimary.assigned]: [index, text, text, index, pickReason, yesOrNo],
+  [FromPrimary.backend]: [backendNumber, text, text, index],
+  [FromPrimary.waits]: [index, quantity],
   [FromPrimary.refused]: [index, refusal],
   [FromPrimary.cap]: [index],
   [FromPrimary.sync]: [index],

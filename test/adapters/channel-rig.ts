@@ -38,6 +38,7 @@ export async function openSession(
     service: rig.service,
     desk: rig.desk,
     boundary: rig.boundary,
+    clock: rig.clock,
     heartbeatTimeoutMs,
     onWelcome: () => {
       told.welcomes++;

@@ -296,7 +296,7 @@ t.test('a fresh binding is not proved by a connection that went elsewhere', asyn
 });
 
 for (const [how, end] of [
-  ['abandoned', (rig: Rig) => rig.service.abandoned(1, 1)],
+  ['abandoned', (rig: Rig) => rig.service.abandoned(1, 1, rig.now)],
   ['closed before it connected', (rig: Rig) => rig.closed(1)],
   ["cut by its worker's death", (rig: Rig) => rig.service.workerLeft(1)],
 ] as const) {
@@ -342,7 +342,7 @@ t.test('a move outlives other connections of its client, and ends with those tha
   t.equal(rig.got(5, ME, { tried: ['a'] }), `${to} retried`, 'and not the one that is less loaded');
   // Neither of the two that carried it arrives, and its goal takes no new clients any more.
   rig.got(6, ME);
-  for (const seq of [3, 5]) rig.service.abandoned(1, seq);
+  for (const seq of [3, 5]) rig.service.abandoned(1, seq, rig.now);
   await rig.serve(rows.map((row) => (row.id === to ? { ...row, weight: 0 } : row)));
   rig.failed(6);
   t.equal(rig.got(7, ME, { tried: ['a'] }), `${to === 'b' ? 'c' : 'b'} retried`);

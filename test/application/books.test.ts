@@ -139,7 +139,7 @@ class Play {
     }
     this.open = this.open.filter((other) => other !== connection);
     if (what === 'closed' || connection.connected) same('closed is taken', this.rig.closed(seq, incarnation), true);
-    else if (what === 'abandoned') same('abandoned is taken', service.abandoned(incarnation, seq), true);
+    else if (what === 'abandoned') service.abandoned(incarnation, seq, this.rig.now);
     else {
       same('failed is taken', this.rig.failed(seq, incarnation), true);
       if (tried.length < 2) this.#open(worker, client, listener, [...tried, backend]);

@@ -10,6 +10,7 @@ class Worker implements DeskWorker {
   readonly incarnation: number;
   silentMs = 0;
   readonly told: string[] = [];
+  readonly waited: [seq: number, ms: number][] = [];
   flushes = 0;
   readonly #rig: Rig;
 
@@ -21,7 +22,7 @@ class Worker implements DeskWorker {
   }
 
   pick(seq: number, client: string, listener = 0): void {
-    this.#rig.desk.pick(this, { seq, listener, address: client, tried: [] }, address(client));
+    this.#rig.desk.pick(this, { seq, listener, address: address(client), tried: [] }, this.#rig.now);
   }
   synced(round: number): boolean {
     return this.#rig.desk.synced(this, round);
@@ -29,6 +30,9 @@ class Worker implements DeskWorker {
   answer(seq: number, answer: PickAnswer | null): void {
     const what = answer?.kind === 'assigned' ? `${answer.backendId} ${answer.why}` : (answer?.reason ?? 'nothing');
     this.told.push(`${seq} ${what}`);
+  }
+  waits(seq: number, ms: number): void {
+    this.waited.push([seq, ms]);
   }
   failed(seq: number): void {
     this.told.push(`${seq} failed`);
@@ -222,7 +226,7 @@ t.test(
     a.pick(2, '10.0.0.3');
     await nextTurn();
     t.equal(desk.waiting, 2, 'for the next round');
-    desk.pick(a, { seq: 3, listener: 1, address: '10.0.0.4', tried: [refusedBy('far')] }, address('10.0.0.4'));
+    desk.pick(a, { seq: 3, listener: 1, address: address('10.0.0.4'), tried: [refusedBy('far')] }, rig.now);
     rig.now = 20;
     desk.leave(a);
     t.equal(rig.service.workerLeft(a.incarnation), 0);

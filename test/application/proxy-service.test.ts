@@ -1,5 +1,5 @@
 import t from 'tap';
-import { CLOSED, LISTENERS, Rig, refusedBy, TTL_MS } from './rig.ts';
+import { address, CLOSED, LISTENERS, Rig, refusedBy, TTL_MS } from './rig.ts';
 
 const ME = '10.0.0.1';
 
@@ -75,7 +75,8 @@ t.test('what does not fit changes nothing', async (t) => {
   t.equal(rig.pick(1, '10.0.0.9'), null, 'a sequence number that is held');
   t.equal(rig.pick(2, ME, { worker: 7 }), null, 'a worker that has not joined');
   t.equal(rig.pick(2, ME, { listener: LISTENERS.length }), null, 'a listener that is not there');
-  t.notOk(rig.connected(9) || rig.failed(9) || rig.closed(9) || rig.service.abandoned(1, 9), 'an unknown lease');
+  t.notOk(rig.connected(9) || rig.failed(9) || rig.closed(9), 'an unknown lease');
+  rig.service.abandoned(1, 9, rig.now);
   t.notOk(rig.connected(1, 2) || rig.closed(1, 2), "another worker's lease");
   t.notOk(rig.unserved({ listener: 5 }));
   t.equal(rig.service.workerLeft(7), 0);
@@ -90,7 +91,8 @@ t.test('a report that comes twice, or after its worker was written off, changes 
   t.ok(rig.connected(1));
   t.notOk(rig.connected(1));
   t.ok(rig.closed(1));
-  t.notOk(rig.closed(1) || rig.failed(1) || rig.connected(1) || rig.service.abandoned(1, 1));
+  t.notOk(rig.closed(1) || rig.failed(1) || rig.connected(1));
+  rig.service.abandoned(1, 1, rig.now);
   rig.got(2, ME);
   t.equal(rig.service.workerLeft(1), 1);
   t.notOk(rig.closed(2));
@@ -180,7 +182,7 @@ t.test('each connection has one access record', async (t) => {
   await rig.serve([{ id: 'b' }]);
   rig.closed(1);
   rig.unserved({ listener: 1, reason: 'no_backend', totalMs: 4 });
-  const { reason, ...terms } = CLOSED;
+  const { reason, connected: _, ...terms } = CLOSED;
   t.same(rig.records, [
     {
       client: ME,
@@ -231,13 +233,16 @@ t.test('a client is counted once as accepted, however it ends', async (t) => {
   rig.got(3, ME);
   unserved('pick_timeout', 0);
   t.equal(accepted(), 4, 'its pick was told');
+  rig.got(4, '10.0.0.4');
+  rig.unserved({ seq: 4, reason: 'client_left' });
+  t.equal(accepted(), 5, 'so was this one');
 });
 
 t.test('metrics hear of dials in seconds, and of bytes by their direction', async (t) => {
   const rig = new Rig();
   await rig.serve([{ id: 'a' }]);
   rig.got(1, ME);
-  rig.service.connected(1, 1, 250);
+  rig.service.connected(1, 1, 250, rig.now);
   rig.closed(1);
   t.same(rig.metrics.seconds, [0.25]);
   t.same(rig.metrics.bytes, [[CLOSED.bytesToBackend, CLOSED.bytesToClient]]);
@@ -304,7 +309,7 @@ t.test('clients that were refused are counted once, also when their worker dies 
   t.equal(rig.metrics.counts['refused no_backend'], undefined, 'not before somebody says how it ended');
   rig.unserved({ seq: 1, reason: 'no_backend', totalMs: 7 });
   // The worker gave it up before the answer came.
-  rig.unserved({ seq: 3, reason: 'pick_timeout', address: '10.0.0.3' });
+  rig.unserved({ seq: 3, reason: 'pick_timeout', address: address('10.0.0.3') });
   rig.now = 20;
   t.equal(rig.service.workerLeft(1), 0, 'no connection was cut');
   t.same(

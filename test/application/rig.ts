@@ -44,6 +44,7 @@ export interface RigOptions {
 
 export const CLOSED: ClosedReport = {
   reason: 'finished',
+  connected: false,
   bytesToBackend: 10,
   bytesToClient: 20,
   pickMs: 1,
@@ -144,7 +145,11 @@ export class Rig {
       tried = [],
     }: { worker?: number; listener?: number; tried?: readonly (string | FailedDial)[] } = {},
   ): PickAnswer | null {
-    return this.service.pick(worker, { seq, listener, address: client, tried: tried.map(refusedBy) }, address(client));
+    return this.service.pick(
+      worker,
+      { seq, listener, address: address(client), tried: tried.map(refusedBy) },
+      this.now,
+    );
   }
 
   /** Like `pick`, as text: `b bound`, or the reason of a refusal. */
@@ -155,28 +160,28 @@ export class Rig {
   }
 
   connected(seq: number, worker = 1): boolean {
-    return this.service.connected(worker, seq, 1);
+    return this.service.connected(worker, seq, 1, this.now);
   }
 
   failed(seq: number, worker = 1): boolean {
-    return this.service.connectFailed(worker, seq, REFUSED, false);
+    return this.service.connectFailed(worker, seq, REFUSED, false, this.now);
   }
 
   unserved(report: Partial<UnservedReport>, worker = 1): boolean {
     const whole = {
       seq: 0,
       listener: 0,
-      address: '10.0.0.1',
+      address: address('10.0.0.1'),
       reason: 'all_full',
       totalMs: 1,
       tried: [],
       ...report,
     } as const;
-    return this.service.unserved(worker, whole, address(whole.address));
+    return this.service.unserved(worker, whole, this.now);
   }
 
   closed(seq: number, worker = 1): boolean {
-    return this.service.closed(worker, seq, CLOSED);
+    return this.service.closed(worker, seq, CLOSED, this.now);
   }
 
   /** Where the client's live binding points; `null` when it has none. */

@@ -6,6 +6,7 @@ import type {
   Dial,
   Endpoint,
 } from '../../src/application/ports/data-plane.ts';
+import { parseAddress } from '../../src/ip-address.ts';
 
 type Wants =
   | { readonly kind: 'connect'; readonly to: Endpoint }
@@ -88,7 +89,7 @@ export const accepted = (conn: Conn, address = '10.0.0.1', listener = 0): DataPl
   type: 'accepted',
   conn,
   listener,
-  address,
+  address: parseAddress(address)!,
 });
 
 export const connected = (conn: Conn, rttMs = 2): DataPlaneEvent => ({ type: 'connected', conn, rttMs });

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { InProcessPicker } from '../../src/adapters/inbound/in-process-picker.ts';
 import type {
+  Asker,
   BackendPicker,
   ClosedReport,
   PickAnswer,
@@ -10,13 +11,16 @@ import type {
 } from '../../src/application/ports/backend-picker.ts';
 import type { Clock } from '../../src/application/ports/clock.ts';
 import { ServeConnections, type ServeOptions } from '../../src/application/serve-connections.ts';
+import type { RefusalReason } from '../../src/domain/entities.ts';
 import { until } from '../fixtures/until.ts';
-import { Rig } from './rig.ts';
+import { address, Rig } from './rig.ts';
 import { accepted, closed, connected, failed, ScriptedDataPlane } from './scripted-data-plane.ts';
 
 /** Asks in the same process, and holds the answers back until the test lets them go. */
 class HoldingPicker implements BackendPicker {
   readonly #picker: InProcessPicker;
+  /** Why each would not be served if it were taken back. */
+  readonly #asked = new Map<number, RefusalReason>();
   readonly answers: (() => void)[] = [];
   readonly reports: string[] = [];
   flushes = 0;
@@ -24,12 +28,23 @@ class HoldingPicker implements BackendPicker {
   lost = false;
 
   constructor(rig: Rig) {
-    this.#picker = new InProcessPicker(rig.service, 1);
+    this.#picker = new InProcessPicker(rig.service, 1, rig.clock);
   }
 
-  pick(request: PickRequest, done: (answer: PickAnswer) => void): void {
-    if (this.lost) this.answers.push(() => done({ kind: 'refused', reason: 'primary_silent' }));
-    else this.#picker.pick(request, (answer) => this.answers.push(() => done(answer)));
+  pick(request: PickRequest, asker: Asker): void {
+    const { seq } = request;
+    this.#asked.set(seq, this.lost ? 'primary_silent' : 'client_left');
+    const answered = (_seq: number, answer: PickAnswer) => {
+      this.answers.push(() => this.#asked.delete(seq) && asker.answered(seq, answer));
+    };
+    if (this.lost) answered(seq, { kind: 'refused', reason: 'primary_silent' });
+    else this.#picker.pick(request, { answered });
+  }
+  cancel(seq: number): RefusalReason {
+    const reason = this.#asked.get(seq);
+    if (reason === undefined) throw new Error(`pick ${seq} is answered, or was taken back before`);
+    this.#asked.delete(seq);
+    return reason;
   }
   connected(seq: number, rttMs: number): void {
     this.#picker.connected(seq, rttMs);
@@ -185,39 +200,97 @@ t.test('a client that the engine refused is told as well', async (t) => {
   const rig = new Rig();
   await rig.serve([{ id: 'a' }]);
   const { picker, engine } = worker(rig);
-  engine.emit({ type: 'refused', listener: 1, address: '10.0.0.7' });
+  engine.emit({ type: 'refused', listener: 1, address: address('10.0.0.7') });
   t.same(picker.reports, ['unserved descriptor_limit']);
   t.match(rig.records, [{ client: '10.0.0.7', listener: '127.0.0.1:8081', why: 'descriptor_limit' }]);
 });
 
-t.test('a client that leaves while its pick is under way gives its slot back', async (t) => {
+for (const isAnswered of [false, true]) {
+  const when = isAnswered ? 'while the answer to its pick is on its way' : 'before its pick is answered';
+  t.test(`a client that leaves ${when} is reported at once, and leaves no slot`, async (t) => {
+    const rig = new Rig();
+    await rig.serve([{ id: 'a' }]);
+    const { picker, serve, engine, idle } = worker(rig);
+    engine.emit(accepted(1));
+    if (isAnswered) await settled();
+    t.equal(rig.ledger.total, 1);
+    const flushed = picker.flushes;
+    engine.emit(closed(1, 'client_reset'));
+    t.same(picker.reports, ['unserved client_left']);
+    t.equal(picker.flushes, flushed + 1);
+    t.equal(rig.ledger.total, 0, 'which says as well that the slot is not used');
+    t.equal(rig.boundTo('10.0.0.1'), null);
+    t.equal(serve.size, 0);
+    t.equal(idle(), 1, 'nothing keeps the worker');
+    await picker.answer();
+    t.equal(engine.wish(1), 'nothing', 'the answer finds nobody');
+    t.same(picker.reports, ['unserved client_left']);
+    t.match(rig.records, [{ client: '10.0.0.1', backend: null, why: 'client_left', close: 'refused', totalMs: 50 }]);
+    t.equal(rig.records.length, 1);
+    t.match(rig.metrics.counts, { accepted: 1, 'refused client_left': 1 });
+  });
+}
+
+t.test('a client that leaves while another backend is picked for it is reported with what was tried', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }, { id: 'b' }]);
+  const { picker, engine } = worker(rig);
+  engine.emit(accepted(1));
+  await picker.answer();
+  engine.emit(failed(1));
+  engine.emit(closed(1, 'client_reset'));
+  t.same(picker.reports, ['unserved client_left']);
+  t.equal(rig.ledger.total, 0);
+  t.match(rig.records, [{ why: 'client_left', attempts: 1, tried: [{ code: 'ECONNREFUSED' }] }]);
+  t.equal(rig.metrics.counts.accepted, 1);
+});
+
+t.test('a client that leaves in the turn in which its pick was refused undecided is told by that reason', async (t) => {
   const rig = new Rig();
   await rig.serve([{ id: 'a' }]);
-  const { picker, serve, engine, idle } = worker(rig);
-  engine.emit(accepted(1));
-  await settled();
-  t.equal(rig.ledger.total, 1);
-  engine.emit(closed(1, 'client_reset'));
-  t.equal(serve.size, 1, 'it is not reported yet');
-  t.equal(idle(), 0, 'so the worker may not leave');
-  const flushed = picker.flushes;
-  await picker.answer();
-  t.equal(rig.ledger.total, 0);
-  t.same(picker.reports, ['closed client_reset']);
-  t.equal(picker.flushes, flushed + 1, 'the report does not wait for the next event');
-  t.equal(serve.size, 0);
-  t.equal(idle(), 1);
+  const { picker, engine } = worker(rig);
+  picker.lost = true;
+  engine.emit(accepted(1), accepted(2), closed(1, 'client_reset'), closed(2, 'drained'));
+  t.same(picker.reports, ['unserved primary_silent', 'unserved primary_silent']);
+  t.equal(rig.metrics.counts.accepted, 2, 'the primary has not heard of it before');
 });
 
 t.test('a client that leaves while it is being refused is told once', async (t) => {
   const rig = new Rig();
   await rig.serve([]);
   const { picker, engine } = worker(rig);
-  engine.emit(accepted(1), accepted(2));
-  engine.emit(closed(1, 'client_reset'));
+  engine.emit(accepted(1));
   await picker.answer();
-  engine.emit(closed(2, 'client_reset'));
-  t.same(picker.reports, ['unserved no_backend', 'unserved no_backend']);
+  t.equal(engine.wish(1), 'reject');
+  engine.emit(closed(1, 'client_reset'));
+  t.same(picker.reports, ['unserved no_backend']);
+});
+
+t.test('what opens and ends within one batch is one report, and counts as connected once', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  const { picker, serve, engine } = worker(rig);
+  const told: string[] = [];
+  const { connected: tell, closed: end } = picker;
+  picker.connected = (seq, rttMs) => {
+    told.push(`connected ${seq}`);
+    tell.call(picker, seq, rttMs);
+  };
+  picker.closed = (seq, report) => {
+    told.push(`closed ${seq}${report.connected ? ', connected' : ''}`);
+    end.call(picker, seq, report);
+  };
+  engine.emit(accepted(1), accepted(2), accepted(3));
+  await picker.answer();
+  engine.emit(connected(1, 4), connected(2), closed(1));
+  t.same(told, ['closed 1, connected', 'connected 2']);
+  t.same(rig.metrics.seconds, [0.004, 0.002]);
+  serve.sync(1);
+  // What was known before the question is told before the answer, also where its end comes behind.
+  engine.emit(connected(3), { type: 'settled' }, closed(3), closed(2));
+  t.same(told.slice(2), ['connected 3', 'closed 3', 'closed 2']);
+  t.match(rig.metrics.counts, { 'connected a': 3, 'closed finished': 3 });
+  t.equal(rig.boundTo('10.0.0.1'), 'a');
 });
 
 t.test('the number of a connection that is over serves the next one, and answers do not get mixed up', async (t) => {
@@ -230,7 +303,7 @@ t.test('the number of a connection that is over serves the next one, and answers
   await picker.answer();
   t.match(engine.wish(1), /^connect/);
   engine.emit(connected(1), closed(1));
-  t.same(picker.reports, ['closed client_reset', 'closed finished']);
+  t.same(picker.reports, ['unserved client_left', 'closed finished']);
   t.match(rig.records, [{ client: '10.0.0.1' }, { client: '10.0.0.2' }]);
   t.equal(rig.ledger.total, 0);
 });
@@ -273,11 +346,12 @@ t.test('at the drain deadline every connection is cut, in whatever state', async
     ['close', 'close', 'close'],
   );
   engine.emit(closed(1, 'drained'), closed(2, 'drained'), closed(3, 'drained'));
-  t.equal(idle(), 0);
-  await picker.answer();
   t.equal(idle(), 1);
-  t.same(picker.reports, ['closed drained', 'closed drained', 'closed drained']);
+  t.same(picker.reports, ['closed drained', 'closed drained', 'unserved pick_timeout'], 'the third did not leave');
   t.equal(rig.ledger.total, 0);
+  await picker.answer();
+  t.equal(rig.ledger.total, 0);
+  t.equal(picker.reports.length, 3);
 });
 
 t.test('whatever happens, every client ends in exactly one report and no slot is left', async (t) => {
@@ -331,6 +405,7 @@ t.test('whatever happens, every client ends in exactly one report and no slot is
   );
   for (const report of [
     'closed client_reset',
+    'unserved client_left',
     'unserved all_full',
     'unserved connect_failed',
     'unserved primary_silent',

@@ -7,7 +7,6 @@ import { ProxyService } from '../../src/application/proxy-service.ts';
 import { RoutingState } from '../../src/application/routing-state.ts';
 import { ClientAddress } from '../../src/domain/client-address.ts';
 import { ConnectionLedger } from '../../src/domain/connection-ledger.ts';
-
 import { hashPair } from '../../src/domain/hash.ts';
 import { buildTableImage } from '../../src/domain/table-image.ts';
 import { REGIONS } from '../../src/domain/value-objects.ts';
@@ -98,6 +97,7 @@ export async function picksPerSecond(backends: number): Promise<number> {
   const held = 1000;
   const report = {
     reason: 'finished',
+    connected: false,
     bytesToBackend: 1,
     bytesToClient: 1,
     pickMs: 1,
@@ -107,10 +107,10 @@ export async function picksPerSecond(backends: number): Promise<number> {
   } as const;
   const start = performance.now();
   for (let seq = 1; seq <= rounds; seq++) {
-    const client = address(seq);
-    service.pick(1, { seq, listener: 0, address: client.text, tried: [] }, client);
-    service.connected(1, seq, 1);
-    if (seq > held) service.closed(1, seq - held, report);
+    const now = performance.now();
+    service.pick(1, { seq, listener: 0, address: address(seq), tried: [] }, now);
+    service.connected(1, seq, 1, now);
+    if (seq > held) service.closed(1, seq - held, report, now);
   }
   return (rounds / (performance.now() - start)) * 1000;
 }

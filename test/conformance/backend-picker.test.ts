@@ -1,13 +1,13 @@
 import t, { type Test } from 'tap';
 import { InProcessPicker } from '../../src/adapters/inbound/in-process-picker.ts';
 import { openPicker, openSession } from '../adapters/channel-rig.ts';
-import { Rig, refusedBy } from '../application/rig.ts';
+import { address, Rig, refusedBy } from '../application/rig.ts';
 import { backendPickerSuite } from './backend-picker.ts';
 
 t.test('InProcessPicker', async (t) =>
   backendPickerSuite(
     t,
-    async (_t, rig) => ({ picker: new InProcessPicker(rig.service, 1), arrived: async () => {} }),
+    async (_t, rig) => ({ picker: new InProcessPicker(rig.service, 1, rig.clock), arrived: async () => {} }),
     () => new Rig(),
   ),
 );
@@ -23,9 +23,8 @@ t.test('ChannelPicker, to a WorkerSession over a socket', async (t) =>
       let seq = 1_000_000;
       const arrived = () =>
         new Promise<void>((resolve) => {
-          picker.pick({ seq: ++seq, listener: 1, address: '10.255.255.255', tried: [refusedBy('nobody')] }, () =>
-            resolve(),
-          );
+          const request = { seq: ++seq, listener: 1, address: address('10.255.255.255'), tried: [refusedBy('nobody')] };
+          picker.pick(request, { answered: () => resolve() });
           picker.flush();
         });
       return { picker, arrived };

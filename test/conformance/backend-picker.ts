@@ -1,6 +1,6 @@
 import type { Test } from 'tap';
 import type { BackendPicker, PickAnswer } from '../../src/application/ports/backend-picker.ts';
-import { CLOSED, type Rig, refusedBy } from '../application/rig.ts';
+import { address, CLOSED, type Rig, refusedBy } from '../application/rig.ts';
 
 /** A picker of worker 1, which has joined, that asks `rig`. */
 export interface PickerUnderTest {
@@ -18,14 +18,16 @@ export function backendPickerSuite(t: Test, make: MakePicker, newRig: () => Rig)
     await rig.serve(rows);
     const { picker, arrived } = await make(t, rig);
     let lastSeq = 0;
-    const pick = (address: string, tried: readonly string[] = [], listener = 0) => {
+    const pick = (client: string, tried: readonly string[] = [], listener = 0) => {
       const seq = ++lastSeq;
       const answers: PickAnswer[] = [];
       const answer = new Promise<PickAnswer>((resolve) => {
-        picker.pick({ seq, listener, address, tried: tried.map(refusedBy) }, (answer) => {
+        const answered = (answeredSeq: number, answer: PickAnswer) => {
+          t.equal(answeredSeq, seq);
           answers.push(answer);
           resolve(answer);
-        });
+        };
+        picker.pick({ seq, listener, address: address(client), tried: tried.map(refusedBy) }, { answered });
       });
       return { seq, answer, answers };
     };
@@ -88,7 +90,7 @@ export function backendPickerSuite(t: Test, make: MakePicker, newRig: () => Rig)
     picker.unserved({
       seq: retried.seq,
       listener: 1,
-      address: '10.0.0.2',
+      address: address('10.0.0.2'),
       reason: 'connect_failed',
       totalMs: 9,
       tried: [refusedBy('a')],
@@ -119,12 +121,61 @@ export function backendPickerSuite(t: Test, make: MakePicker, newRig: () => Rig)
     picker.connected(77, 1);
     picker.connectFailed(77, { code: 'ECONNREFUSED', ms: 1, ours: false }, false);
     picker.closed(77, CLOSED);
-    picker.unserved({ seq: 0, listener: 9, address: '10.0.0.1', reason: 'all_full', totalMs: 1, tried: [] });
-    picker.unserved({ seq: 0, listener: 0, address: 'nobody', reason: 'all_full', totalMs: 1, tried: [] });
+    picker.unserved({ seq: 0, listener: 9, address: address('10.0.0.1'), reason: 'all_full', totalMs: 1, tried: [] });
     picker.flush();
     await arrived();
     t.equal(rig.ledger.total, 1);
     t.same(rig.metrics.counts, { accepted: 1, 'picked picked': 1 });
     t.same(rig.records, []);
+  });
+
+  t.test('a connection that came and went within one turn is one report, and counts as connected', async (t) => {
+    const { rig, picker, pick, arrived } = await setUp(t, [{ id: 'a' }]);
+    const one = pick('10.0.0.1');
+    picker.flush();
+    await one.answer;
+    picker.closed(one.seq, { ...CLOSED, connected: true });
+    picker.closed(one.seq, { ...CLOSED, connected: true });
+    picker.flush();
+    await arrived();
+    t.same(rig.metrics.counts, { accepted: 1, 'picked picked': 1, 'connected a': 1, 'closed finished': 1 });
+    t.equal(rig.boundTo('10.0.0.1'), 'a', 'as one that was reported in two');
+    t.equal(rig.records.length, 1);
+  });
+
+  for (const when of ['before it was asked', 'while it is asked', 'when the primary has answered'] as const) {
+    t.test(`a pick that is taken back ${when} is not answered, and leaves one record and no slot`, async (t) => {
+      const { rig, picker, pick, arrived } = await setUp(t, [{ id: 'a', hardLimit: 1 }]);
+      const { seq, answers } = pick('10.0.0.1');
+      if (when !== 'before it was asked') picker.flush();
+      // In one process it has by now, and one turn of the microtasks later the answer is there.
+      if (when === 'when the primary has answered' && rig.ledger.total === 0) await picked(rig);
+      const report = { seq, listener: 0, address: address('10.0.0.1'), totalMs: 3, tried: [] };
+      picker.unserved({ ...report, reason: picker.cancel(seq) });
+      picker.flush();
+      await arrived();
+      t.equal(rig.ledger.total, 0);
+      t.equal(rig.boundTo('10.0.0.1'), null);
+      t.same(answers, []);
+      t.match(rig.records, [{ client: '10.0.0.1', backend: null, why: 'client_left', close: 'refused', totalMs: 3 }]);
+      t.equal(rig.records.length, 1);
+      t.equal(rig.metrics.counts.accepted, 1);
+      t.equal(rig.metrics.counts['refused client_left'], 1);
+      const next = pick('10.0.0.2');
+      picker.flush();
+      t.match(await next.answer, { kind: 'assigned' }, 'its slot is there for the next');
+      await arrived();
+      t.same(answers, []);
+    });
+  }
+}
+
+/** Resolves in the turn in which the primary assigned a slot, before the worker has heard of it. */
+function picked(rig: Rig): Promise<void> {
+  return new Promise((resolve) => {
+    const unwatch = rig.ledger.watch(() => {
+      unwatch();
+      resolve();
+    });
   });
 }

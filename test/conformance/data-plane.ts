@@ -1,5 +1,5 @@
 import type { Test } from 'tap';
-import { parseAddress } from '../../src/ip-address.ts';
+import { address as addressOf } from '../application/rig.ts';
 import { bytesSuite } from './data-plane-bytes.ts';
 import { capSuite } from './data-plane-cap.ts';
 import { checksSuite } from './data-plane-checks.ts';
@@ -54,9 +54,9 @@ function acceptingSuite(t: Test, make: MakeEngine): void {
     const second = await rig.listen('127.0.0.1', 2);
     t.equal(rig.engine.size, 0);
     await client(t, second);
-    t.match(await rig.next('accepted'), { listener: 2, address: '127.0.0.1' });
+    t.match(await rig.next('accepted'), { listener: 2, address: addressOf('127.0.0.1') });
     await client(t, first);
-    t.match(await rig.next('accepted'), { listener: 1, address: '127.0.0.1' });
+    t.match(await rig.next('accepted'), { listener: 1, address: addressOf('127.0.0.1') });
     t.equal(rig.engine.size, 2);
   });
 
@@ -66,7 +66,7 @@ function acceptingSuite(t: Test, make: MakeEngine): void {
     const to = await backend(t, '::1');
     const near = await client(t, port, '::1');
     const { conn, address } = await rig.next('accepted');
-    t.equal(address, '::1');
+    t.same(address, addressOf('::1'));
     rig.connect(conn, to.port, '::1');
     await rig.next('connected');
     const far = await to.accept();
@@ -79,7 +79,7 @@ function acceptingSuite(t: Test, make: MakeEngine): void {
     const port = await rig.listen('::ffff:127.0.0.1');
     await client(t, port);
     const { address } = await rig.next('accepted');
-    t.equal(parseAddress(address)?.text, '127.0.0.1', address);
+    t.same(address, addressOf('127.0.0.1'));
   });
 
   t.test('beyond maxConnections clients are refused, until one leaves', async (t) => {
@@ -91,7 +91,7 @@ function acceptingSuite(t: Test, make: MakeEngine): void {
     await rig.next('accepted');
 
     const third = await client(t, port);
-    t.same(await rig.next('refused'), { type: 'refused', listener: LISTENER, address: '127.0.0.1' });
+    t.same(await rig.next('refused'), { type: 'refused', listener: LISTENER, address: addressOf('127.0.0.1') });
     third.read();
     await third.ended.then(() => third.socket.end());
     t.equal(await third.closed, '', 'the client saw an orderly end');

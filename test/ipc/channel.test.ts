@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import t, { type Test } from 'tap';
 import { Channel } from '../../src/ipc/channel.ts';
 import { encodeFrame } from '../../src/ipc/codec.ts';
+import { writeAssigned } from '../../src/ipc/records.ts';
+import { encode, inbox, readRecord, type Said } from '../adapters/wire.ts';
 import { countTurns } from '../fixtures/count-turns.ts';
 import { socketPair } from '../fixtures/socket-pair.ts';
 import { until } from '../fixtures/until.ts';
@@ -13,26 +15,35 @@ const isMessage = (value: unknown): value is Message => Array.isArray(value) && 
 /** A channel, and the bare socket at its other end. */
 async function open(t: Test) {
   const [mine, theirs] = await socketPair(t);
-  const batches: Message[][] = [];
+  const batches: Said[][] = [];
   let malformed = 0;
+  let inTurn = false;
   let heard = () => {};
   let closed: (error: Error | undefined) => void = () => {};
   const over = new Promise<Error | undefined>((resolve) => {
     closed = resolve;
   });
   const channel = new Channel<Message, Message>(mine, isMessage, {
-    onMessages: (messages) => {
-      batches.push(messages);
+    onTurn: () => {
+      if (inTurn) throw new Error('a turn begins within one');
+      inTurn = true;
+      batches.push([]);
+    },
+    onMessage: (message) => batches.at(-1)!.push(message),
+    onRecord: (view, at) => batches.at(-1)!.push(readRecord(view, at)),
+    onTurnEnd: (count) => {
+      inTurn = false;
+      malformed += count;
       heard();
     },
-    onMalformed: (count) => {
-      malformed += count;
+    onClose: (error) => {
+      if (inTurn) throw new Error('it is over within a turn');
+      closed(error);
     },
-    onClose: (error) => closed(error),
   });
   /** Resolves when `count` messages have come. */
   const received = (count: number) =>
-    new Promise<Message[]>((resolve) => {
+    new Promise<Said[]>((resolve) => {
       heard = () => batches.flat().length >= count && resolve(batches.flat());
       heard();
     });
@@ -54,11 +65,37 @@ t.test('what is queued is sent by a flush, in order', async (t) => {
   t.same(Buffer.concat(chunks), Buffer.concat([encodeFrame([[1], [2, 'x']]), encodeFrame([[3]])]));
 });
 
-t.test('malformed messages are counted, the others of the same read are heard', async (t) => {
+t.test('records and messages are sent in the order in which they were queued', async (t) => {
   const a = await open(t);
-  a.theirs.write(Buffer.concat([encodeFrame([[1], 'x', [2], {}]), encodeFrame([null, [3]])]));
-  t.same(await a.received(3), [[1], [2], [3]]);
-  t.equal(a.malformed(), 3);
+  const b = inbox(a.theirs);
+  a.channel.push([1]);
+  writeAssigned(a.channel.records, 5, 0, 'bound', true);
+  writeAssigned(a.channel.records, 6, 1, 'picked', false);
+  a.channel.push([2]);
+  t.equal(a.mine.bytesWritten, 0, 'not before the flush');
+  a.channel.flush();
+  await b.next(2);
+  t.same(b.heard, [[1], ['assigned', 5, 0, 'bound', true], ['assigned', 6, 1, 'picked', false], [2]]);
+});
+
+t.test('malformed messages and records are counted, the others of the same read are heard', async (t) => {
+  const a = await open(t);
+  const read = [
+    encodeFrame([[1], 'x', [2], {}]),
+    encode([['connected', 7, 1]]),
+    encode([['bytes', Uint8Array.of(99, 1, 2)]]),
+    encodeFrame([null, [3]]),
+  ];
+  a.theirs.write(Buffer.concat(read));
+  t.same(await a.received(4), [[1], [2], ['connected', 7, 1], [3]]);
+  t.equal(a.malformed(), 4);
+});
+
+t.test('what stands before garbage is heard, and nothing behind it', async (t) => {
+  const a = await open(t);
+  a.theirs.write(Buffer.concat([encode([[1], ['connected', 7, 1]]), Buffer.alloc(8, 0xff), encode([[2]])]));
+  t.match(await a.over, { code: 'EDGE_ERR_CHANNEL' });
+  t.same(a.batches.flat(), [[1], ['connected', 7, 1]]);
 });
 
 t.test('garbage closes the channel with an error', async (t) => {
@@ -91,11 +128,12 @@ t.test('what the peer had sent before its end is heard', async (t) => {
   t.equal(await a.over, undefined);
 });
 
-t.test('thousands of messages are heard in order, a bounded number in a turn', async (t) => {
+t.test('thousands of messages and records are heard in order, a bounded number in a turn', async (t) => {
   const a = await open(t);
-  const sent = Array.from({ length: 10_000 }, (_, n): Message => [n, 'some more bytes, for it to be several reads']);
+  const one = (n: number): Said => (n % 1000 < 300 ? ['connected', n, 1] : [n, 'some more bytes, for several reads']);
+  const sent = Array.from({ length: 10_000 }, (_, n) => one(n));
   const turnsSince = countTurns();
-  for (let at = 0; at < sent.length; at += 500) a.theirs.write(encodeFrame(sent.slice(at, at + 500)));
+  for (let at = 0; at < sent.length; at += 500) a.theirs.write(encode(sent.slice(at, at + 500)));
   t.same(await a.received(sent.length), sent);
   const turns = turnsSince();
   const most = Math.max(...a.batches.map(({ length }) => length));
@@ -133,8 +171,8 @@ for (const [how, unread] of [
     a.theirs.pause();
     if (a.mine.connecting) await once(a.mine, 'connect');
     if (unread) a.channel.send([0]);
-    const sent = Array.from({ length: 3000 }, (_, n): Message => [n, 'x'.repeat(40)]);
-    for (let at = 0; at < sent.length; at += 500) a.theirs.write(encodeFrame(sent.slice(at, at + 500)));
+    const sent = Array.from({ length: 3000 }, (_, n): Said => (n % 2 ? ['connected', n, 1] : [n, 'x'.repeat(40)]));
+    for (let at = 0; at < sent.length; at += 500) a.theirs.write(encode(sent.slice(at, at + 500)));
     t.equal(a.theirs.writableLength, 0, 'the kernel has all of it');
     a.theirs.destroy();
     t.equal(await a.over, undefined);

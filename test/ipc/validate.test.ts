@@ -1,25 +1,24 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { CLOSE_REASONS } from '../../src/domain/close-reasons.ts';
-import { PICK_REASONS, REFUSAL_REASONS } from '../../src/domain/entities.ts';
+import { REFUSAL_REASONS } from '../../src/domain/entities.ts';
+import { MAX_BACKEND_NUMBERS } from '../../src/ipc/backend-numbers.ts';
 import { isLifecycleMessage, isPrimaryLifecycle } from '../../src/ipc/lifecycle.ts';
 import { FromPrimary, FromWorker } from '../../src/ipc/messages.ts';
 import { isPrimaryMessage, isWorkerMessage } from '../../src/ipc/validate.ts';
 
 const NAME = 'x'.repeat(255);
 const LONG = 'x'.repeat(256);
+const IPV4 = Uint8Array.of(10, 0, 0, 1);
+const IPV6 = new Uint8Array(16).fill(0xfe);
 
 const FROM_WORKER: readonly (readonly unknown[])[] = [
   [FromWorker.hello, 1, 3],
   [FromWorker.heartbeat],
-  [FromWorker.pick, 1, 0, '10.0.0.1', []],
-  [FromWorker.pick, 2 ** 53 - 1, 65_535, NAME, new Array(64).fill([NAME, 'ECONNREFUSED', 0.5, false])],
-  [FromWorker.connected, 1, 0.25],
+  [FromWorker.pickAgain, 1, 0, IPV4, [['a', 'EMFILE', 1, true]]],
+  [FromWorker.pickAgain, 2 ** 53 - 1, 65_535, IPV6, new Array(64).fill([NAME, 'ECONNREFUSED', 0.5, false])],
   [FromWorker.connectFailed, 1, 'ECONNREFUSED', 0.5, false, false],
-  [FromWorker.closed, 1, 0, 0, 0, 0, 0, 0, 0],
-  [FromWorker.closed, 1, CLOSE_REASONS.length - 1, 2 ** 50, 1, 0.5, 0.5, 1.5, 3],
   [FromWorker.abandoned, 1],
-  ...REFUSAL_REASONS.map((reason) => [FromWorker.unserved, 7, 0, '10.0.0.1', reason, 1.5, [['a', 'EMFILE', 1, true]]]),
+  ...REFUSAL_REASONS.map((reason) => [FromWorker.unserved, 7, 0, IPV4, reason, 1.5, [['a', 'EMFILE', 1, true]]]),
   [FromWorker.synced, 1],
 ];
 
@@ -27,8 +26,10 @@ const FROM_PRIMARY: readonly (readonly unknown[])[] = [
   [FromPrimary.welcome, 1],
   [FromPrimary.denied, 'because'],
   [FromPrimary.heartbeat],
-  ...PICK_REASONS.map((why) => [FromPrimary.assigned, 1, NAME, '2001:db8::1', 65_535, why, false]),
+  [FromPrimary.backend, MAX_BACKEND_NUMBERS - 1, NAME, '2001:db8::1', 65_535],
+  [FromPrimary.waits, 1, 1000.5],
   ...REFUSAL_REASONS.map((reason) => [FromPrimary.refused, 1, reason]),
+  [FromPrimary.cap, 0],
   [FromPrimary.sync, 1],
 ];
 
@@ -48,6 +49,9 @@ const NOWHERE = [
   new Date(0),
   [1],
   [null],
+  new Uint8Array(5),
+  new Uint8Array(0),
+  [10, 0, 0, 1],
 ];
 
 for (const [side, messages, check, other] of [
@@ -108,11 +112,7 @@ for (const [side, messages, check, other] of [
 
 t.test('particular values that only their own field refuses', async (t) => {
   t.notOk(
-    isWorkerMessage([FromWorker.closed, 1, CLOSE_REASONS.length, 0, 0, 0, 0, 0, 0]),
-    'a close reason beyond the last',
-  );
-  t.notOk(
-    isWorkerMessage([FromWorker.pick, 1, 0, '10.0.0.1', new Array(65).fill(['a', 'b', 1, true])]),
+    isWorkerMessage([FromWorker.pickAgain, 1, 0, IPV4, new Array(65).fill(['a', 'b', 1, true])]),
     'too many tried',
   );
   for (const dial of [
@@ -124,12 +124,13 @@ t.test('particular values that only their own field refuses', async (t) => {
     ['a', 7, 1, true],
     null,
   ])
-    t.notOk(isWorkerMessage([FromWorker.pick, 1, 0, '10.0.0.1', [dial]]), JSON.stringify(dial));
-  t.notOk(isWorkerMessage([FromWorker.pick, 1, 0, '10.0.0.1', [[LONG, 'b', 1, true]]]), 'a tried id that is too long');
-  t.notOk(isWorkerMessage([FromWorker.pick, 2 ** 53, 0, '10.0.0.1', []]), 'a number that is not exact');
-  t.notOk(isWorkerMessage([FromWorker.pick, 1.5, 0, '10.0.0.1', []]), 'half a number');
-  t.notOk(isWorkerMessage([FromWorker.unserved, 0, 0, '10.0.0.1', 'bored', 1, []]), 'an unknown reason');
-  t.notOk(isPrimaryMessage([FromPrimary.assigned, 1, 'a', '10.0.0.1', 1, 'liked', false]), 'an unknown reason');
+    t.notOk(isWorkerMessage([FromWorker.pickAgain, 1, 0, IPV4, [dial]]), JSON.stringify(dial));
+  t.notOk(isWorkerMessage([FromWorker.pickAgain, 1, 0, IPV4, [[LONG, 'b', 1, true]]]), 'a tried id that is too long');
+  t.notOk(isWorkerMessage([FromWorker.pickAgain, 2 ** 53, 0, IPV4, []]), 'a number that is not exact');
+  t.notOk(isWorkerMessage([FromWorker.pickAgain, 1.5, 0, IPV4, []]), 'half a number');
+  t.notOk(isWorkerMessage([FromWorker.unserved, 0, 0, IPV4, 'bored', 1, []]), 'an unknown reason');
+  t.notOk(isPrimaryMessage([FromPrimary.refused, 1, 'bored']), 'an unknown reason');
+  t.notOk(isPrimaryMessage([FromPrimary.backend, MAX_BACKEND_NUMBERS, 'a', '10.0.0.1', 1]), 'a number beyond the last');
 });
 
 t.test('lifecycle messages are told from those of others', async (t) => {

@@ -1,47 +1,60 @@
 // Runs in: one process that is primary and worker at once (tests, benchmarks)
 import type {
+  Asker,
   BackendPicker,
   ClosedReport,
-  PickAnswer,
   PickRequest,
   UnservedReport,
 } from '../../application/ports/backend-picker.ts';
+import type { Clock } from '../../application/ports/clock.ts';
 import type { ProxyService } from '../../application/proxy-service.ts';
 import type { FailedDial } from '../../domain/blame.ts';
-import { parseAddress } from '../../ip-address.ts';
+import type { RefusalReason } from '../../domain/entities.ts';
 
 /** A BackendPicker without a channel: asks the use case in the same process. Reports take effect at once. */
 export class InProcessPicker implements BackendPicker {
   readonly #service: ProxyService;
   readonly #incarnation: number;
+  readonly #clock: Clock;
+  /** Picks whose answer is to come. */
+  readonly #asked = new Set<number>();
 
-  constructor(service: ProxyService, incarnation: number) {
+  constructor(service: ProxyService, incarnation: number, clock: Clock) {
     this.#service = service;
     this.#incarnation = incarnation;
+    this.#clock = clock;
     service.workerJoined(incarnation);
   }
 
-  pick(request: PickRequest, done: (answer: PickAnswer) => void): void {
-    const address = parseAddress(request.address);
-    const answer = address === null ? null : this.#service.pick(this.#incarnation, request, address);
-    queueMicrotask(() => done(answer ?? { kind: 'refused', reason: 'no_backend' }));
+  pick(request: PickRequest, asker: Asker): void {
+    const { seq } = request;
+    const answer = this.#service.pick(this.#incarnation, request, this.#clock.now());
+    this.#asked.add(seq);
+    queueMicrotask(() => {
+      if (this.#asked.delete(seq)) asker.answered(seq, answer ?? { kind: 'refused', reason: 'no_backend' });
+      else this.#service.abandoned(this.#incarnation, seq, this.#clock.now());
+    });
+  }
+
+  cancel(seq: number): RefusalReason {
+    this.#asked.delete(seq);
+    return 'client_left';
   }
 
   connected(seq: number, rttMs: number): void {
-    this.#service.connected(this.#incarnation, seq, rttMs);
+    this.#service.connected(this.#incarnation, seq, rttMs, this.#clock.now());
   }
 
   connectFailed(seq: number, failure: Omit<FailedDial, 'backend'>, again: boolean): void {
-    this.#service.connectFailed(this.#incarnation, seq, failure, again);
+    this.#service.connectFailed(this.#incarnation, seq, failure, again, this.#clock.now());
   }
 
   closed(seq: number, report: ClosedReport): void {
-    this.#service.closed(this.#incarnation, seq, report);
+    this.#service.closed(this.#incarnation, seq, report, this.#clock.now());
   }
 
   unserved(report: UnservedReport): void {
-    const address = parseAddress(report.address);
-    if (address !== null) this.#service.unserved(this.#incarnation, report, address);
+    this.#service.unserved(this.#incarnation, report, this.#clock.now());
   }
 
   /** Nobody asks. */

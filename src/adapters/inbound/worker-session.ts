@@ -3,25 +3,35 @@ import type { Duplex } from 'node:stream';
 import type { DeskWorker, PickDesk } from '../../application/pick-desk.ts';
 import type { PickAnswer } from '../../application/ports/backend-picker.ts';
 import type { Boundary } from '../../application/ports/boundary.ts';
+import type { Clock } from '../../application/ports/clock.ts';
 import type { ProxyService } from '../../application/proxy-service.ts';
 import type { FailedDial } from '../../domain/blame.ts';
-import { CLOSE_REASONS } from '../../domain/close-reasons.ts';
+import { ClientAddress } from '../../domain/client-address.ts';
+import { isGivenUp } from '../../domain/refusals.ts';
 import { messageOf } from '../../errors.ts';
-import { parseAddress } from '../../ip-address.ts';
+import { BackendNumbers } from '../../ipc/backend-numbers.ts';
 import { Channel } from '../../ipc/channel.ts';
 import { type Beat, Heartbeat } from '../../ipc/heartbeat.ts';
 import {
-  type ClosedMessage,
   type ConnectFailedMessage,
   type DialTuple,
   FromPrimary,
   FromWorker,
-  type PickMessage,
+  type PickAgainMessage,
   PROTOCOL,
   type PrimaryMessage,
   type UnservedMessage,
   type WorkerMessage,
 } from '../../ipc/messages.ts';
+import {
+  type ClosedRecord,
+  type ConnectedRecord,
+  RecordKind,
+  readClosed,
+  readConnected,
+  readPick,
+  writeAssigned,
+} from '../../ipc/records.ts';
 import { isWorkerMessage } from '../../ipc/validate.ts';
 
 export interface WorkerSessionOptions {
@@ -30,6 +40,7 @@ export interface WorkerSessionOptions {
   readonly service: ProxyService;
   readonly desk: PickDesk;
   readonly boundary: Boundary;
+  readonly clock: Clock;
   /** A worker that said hello and then says nothing for so long hangs. In ms. */
   readonly heartbeatTimeoutMs: number;
   /** The worker said hello and may be given listening sockets. */
@@ -48,9 +59,15 @@ export class WorkerSession implements DeskWorker {
   readonly #channel: Channel<WorkerMessage, PrimaryMessage>;
   readonly #heartbeat: Heartbeat;
   readonly #closed: Promise<void>;
+  readonly #numbers = new BackendNumbers((...told) => this.#channel.push([FromPrimary.backend, ...told]));
+  readonly #connected: ConnectedRecord = { seq: 0, rttMs: 0 };
+  readonly #report: ClosedRecord = { ...NO_REPORT };
   #welcome = false;
   #over = false;
   #cut = 0;
+  /** Of the turn in which messages are heard. */
+  #now = 0;
+  #dropped = 0;
 
   constructor(options: WorkerSessionOptions) {
     this.#options = options;
@@ -59,8 +76,14 @@ export class WorkerSession implements DeskWorker {
       closed = resolve;
     });
     this.#channel = new Channel(options.socket, isWorkerMessage, {
-      onMessages: options.boundary.guard('worker', (messages) => this.#onMessages(messages)),
-      onMalformed: (count) => options.onDropped(count),
+      onTurn: () => {
+        this.#dropped = 0;
+        this.#now = options.clock.now();
+        this.#heartbeat.heard();
+      },
+      onMessage: (message) => this.#hear(message, null, 0),
+      onRecord: (view, at) => this.#hear(null, view, at),
+      onTurnEnd: (malformed) => this.#onTurnEnd(malformed),
       onClose: options.boundary.guard('worker', (error) => {
         closed();
         if (error !== undefined) options.onFailure(error.message);
@@ -112,16 +135,23 @@ export class WorkerSession implements DeskWorker {
     else this.#channel.send([FromPrimary.heartbeat]);
   }
 
-  #onMessages(messages: WorkerMessage[]): void {
+  /** A defect that one client met: the others of its frame are served. */
+  #hear(message: WorkerMessage | null, view: DataView | null, at: number): void {
     if (this.#over) return;
-    this.#heartbeat.heard();
-    let dropped = 0;
-    for (const message of messages) {
-      // A defect that one client met: the others of its frame are served.
-      if (this.#options.boundary.run('client', () => this.#onMessage(message)) === false) dropped++;
+    try {
+      const counts = view === null ? this.#onMessage(message!) : this.#welcome && this.#onRecord(view, at);
+      if (!counts) this.#dropped++;
+    } catch (error) {
+      this.#options.boundary.failed('client', error);
     }
-    if (dropped > 0) this.#options.onDropped(dropped);
-    this.#options.boundary.run('worker', this.#options.onBooked);
+  }
+
+  #onTurnEnd(malformed: number): void {
+    const { boundary, onDropped, onBooked } = this.#options;
+    if (this.#over) return;
+    const dropped = this.#dropped + malformed;
+    if (dropped > 0) onDropped(dropped);
+    boundary.run('worker', onBooked);
   }
 
   get silentMs(): number {
@@ -139,15 +169,20 @@ export class WorkerSession implements DeskWorker {
       this.#channel.push([FromPrimary.refused, seq, answer.reason]);
     } else {
       const { backendId, endpoint, why, contended } = answer;
-      this.#channel.push([FromPrimary.assigned, seq, backendId, endpoint.host, endpoint.port, why, contended]);
+      const number = this.#numbers.numberOf(backendId, endpoint.host, endpoint.port);
+      writeAssigned(this.#channel.records, seq, number, why, contended);
     }
+  }
+
+  waits(seq: number, ms: number): void {
+    this.#channel.push([FromPrimary.waits, seq, ms]);
   }
 
   /** The client is told, and holds nothing. */
   failed(seq: number, error: unknown): void {
     const { boundary, service, incarnation } = this.#options;
     boundary.failed('client', error);
-    boundary.run('client', () => service.abandoned(incarnation, seq));
+    boundary.run('client', () => service.abandoned(incarnation, seq, this.#options.clock.now()));
     this.#channel.push([FromPrimary.refused, seq, 'internal_error']);
   }
 
@@ -174,21 +209,37 @@ export class WorkerSession implements DeskWorker {
     switch (message[0]) {
       case FromWorker.heartbeat:
         return true;
-      case FromWorker.pick:
-        return this.#pick(message);
-      case FromWorker.connected:
-        return service.connected(incarnation, message[1], message[2]);
+      case FromWorker.pickAgain:
+        return this.#pickAgain(message);
       case FromWorker.connectFailed:
         return this.#connectFailed(message);
-      case FromWorker.closed:
-        return this.#closedReport(message);
       case FromWorker.abandoned:
-        return service.abandoned(incarnation, message[1]);
+        service.abandoned(incarnation, message[1], this.#now);
+        return true;
       case FromWorker.unserved:
         return this.#unserved(message);
       case FromWorker.synced:
         return this.#options.desk.synced(this, message[1]);
       case FromWorker.hello:
+        return false;
+    }
+  }
+
+  #onRecord(view: DataView, at: number): boolean {
+    const { service, desk, incarnation } = this.#options;
+    switch (view.getUint8(at)) {
+      case RecordKind.pick: {
+        const pick = readPick(view, at);
+        if (pick !== null) desk.pick(this, pick, this.#now);
+        return pick !== null;
+      }
+      case RecordKind.connected:
+        if (!readConnected(view, at, this.#connected)) return false;
+        return service.connected(incarnation, this.#connected.seq, this.#connected.rttMs, this.#now);
+      case RecordKind.closed:
+        if (!readClosed(view, at, this.#report)) return false;
+        return service.closed(incarnation, this.#report.seq, this.#report, this.#now);
+      default:
         return false;
     }
   }
@@ -211,35 +262,37 @@ export class WorkerSession implements DeskWorker {
     return true;
   }
 
-  #pick([, seq, listener, text, tried]: PickMessage): boolean {
-    const address = parseAddress(text);
-    if (address === null) return false;
-    this.#options.desk.pick(this, { seq, listener, address: text, tried: tried.map(asDial) }, address);
+  #pickAgain([, seq, listener, bytes, tried]: PickAgainMessage): boolean {
+    const address = ClientAddress.of(bytes);
+    this.#options.desk.pick(this, { seq, listener, address, tried: tried.map(asDial) }, this.#now);
     return true;
   }
 
   #connectFailed([, seq, code, ms, ours, again]: ConnectFailedMessage): boolean {
-    return this.#options.service.connectFailed(this.#options.incarnation, seq, { code, ms, ours }, again);
+    return this.#options.service.connectFailed(this.#options.incarnation, seq, { code, ms, ours }, again, this.#now);
   }
 
-  #closedReport(message: ClosedMessage): boolean {
-    const [, seq, reason, bytesToBackend, bytesToClient, pickMs, connectMs, totalMs, attempts] = message;
-    const { service, incarnation } = this.#options;
-    const how = CLOSE_REASONS[reason]!;
-    const report = { reason: how, bytesToBackend, bytesToClient, pickMs, connectMs, totalMs, attempts };
-    return service.closed(incarnation, seq, report);
-  }
-
-  #unserved([, seq, listener, text, reason, totalMs, tried]: UnservedMessage): boolean {
-    const address = parseAddress(text);
-    if (address === null) return false;
+  #unserved([, seq, listener, bytes, reason, totalMs, tried]: UnservedMessage): boolean {
     const { desk, service, incarnation } = this.#options;
-    // The worker did not wait for the answer, which would take a slot for nobody.
-    if (reason === 'pick_timeout') desk.withdraw(this, seq);
-    const report = { seq, listener, address: text, reason, totalMs, tried: tried.map(asDial) };
-    return service.unserved(incarnation, report, address);
+    // Nobody waits for the answer, which would take a slot for nobody.
+    if (isGivenUp(reason)) desk.withdraw(this, seq);
+    const address = ClientAddress.of(bytes);
+    const report = { seq, listener, address, reason, totalMs, tried: tried.map(asDial) };
+    return service.unserved(incarnation, report, this.#now);
   }
 }
+
+const NO_REPORT: ClosedRecord = {
+  seq: 0,
+  reason: 'finished',
+  connected: false,
+  attempts: 0,
+  bytesToBackend: 0,
+  bytesToClient: 0,
+  pickMs: 0,
+  connectMs: 0,
+  totalMs: 0,
+};
 
 function asDial([backend, code, ms, ours]: DialTuple): FailedDial {
   return { backend, code, ms, ours };

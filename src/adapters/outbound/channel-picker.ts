@@ -1,14 +1,15 @@
 // Runs in: worker
 import type { Duplex } from 'node:stream';
 import type {
+  Asker,
   BackendPicker,
   ClosedReport,
   PickAnswer,
   PickRequest,
   UnservedReport,
 } from '../../application/ports/backend-picker.ts';
+import type { Endpoint } from '../../application/ports/data-plane.ts';
 import type { FailedDial } from '../../domain/blame.ts';
-import { CLOSE_REASONS } from '../../domain/close-reasons.ts';
 import type { RefusalReason } from '../../domain/entities.ts';
 import { NumberMap } from '../../domain/number-map.ts';
 import { Channel } from '../../ipc/channel.ts';
@@ -21,6 +22,14 @@ import {
   type PrimaryMessage,
   type WorkerMessage,
 } from '../../ipc/messages.ts';
+import {
+  type AssignedRecord,
+  RecordKind,
+  readAssigned,
+  writeClosed,
+  writeConnected,
+  writePick,
+} from '../../ipc/records.ts';
 import { isPrimaryMessage } from '../../ipc/validate.ts';
 
 export interface ChannelPickerOptions {
@@ -39,8 +48,17 @@ export interface ChannelPickerOptions {
 }
 
 interface Pending {
-  readonly done: (answer: PickAnswer) => void;
-  readonly since: number;
+  readonly asker: Asker;
+  /** Not answered by then, it is given up. */
+  until: number;
+  /** Why it is refused without a question; it is so as soon as `pick` returned. */
+  readonly refused: RefusalReason | null;
+}
+
+/** A backend, as assignments name it by its number. */
+interface KnownBackend {
+  readonly id: string;
+  readonly endpoint: Endpoint;
 }
 
 /** Clients that are turned away in one turn when their picks time out: each has its socket closed. */
@@ -59,8 +77,13 @@ export class ChannelPicker implements BackendPicker {
   /** By seq. */
   readonly #pending = new NumberMap<Pending>();
   readonly #heartbeat: Heartbeat;
+  /** By number: `MAX_BACKEND_NUMBERS` at most. */
+  readonly #backends: (KnownBackend | undefined)[] = [];
+  readonly #assigned: AssignedRecord = { seq: 0, backend: 0, why: 'picked', contended: false };
   #silent = false;
   #lost = false;
+  /** Some of those whose time was over have their turn still to come. */
+  #isGivingUp = false;
 
   constructor({ socket, incarnation, timeoutMs, onHello, onCap, onSync, onLost }: ChannelPickerOptions) {
     this.#timeoutMs = timeoutMs;
@@ -68,8 +91,13 @@ export class ChannelPicker implements BackendPicker {
     this.#onCap = onCap;
     this.#onSync = onSync;
     this.#channel = new Channel(socket, isPrimaryMessage, {
-      onMessages: (messages) => this.#onMessages(messages),
-      onMalformed: () => {},
+      onTurn: () => {
+        this.#heartbeat.heard();
+        this.#silent = false;
+      },
+      onMessage: (message) => this.#onMessage(message),
+      onRecord: (view, at) => this.#onRecord(view, at),
+      onTurnEnd: () => this.flush(),
       onClose: () => {
         this.#lost = true;
         this.#heartbeat.stop();
@@ -88,18 +116,20 @@ export class ChannelPicker implements BackendPicker {
     this.#channel.send([FromWorker.hello, PROTOCOL, incarnation]);
   }
 
-  pick({ seq, listener, address, tried }: PickRequest, done: (answer: PickAnswer) => void): void {
+  pick({ seq, listener, address, tried }: PickRequest, asker: Asker): void {
     const refused = this.#refusedAtOnce();
-    if (refused !== null) {
-      queueMicrotask(() => done({ kind: 'refused', reason: refused }));
-      return;
-    }
-    this.#pending.set(seq, { done, since: performance.now() });
-    this.#channel.push([FromWorker.pick, seq, listener, address, tried.map(asTuple)]);
+    this.#pending.set(seq, { asker, until: performance.now() + this.#timeoutMs, refused });
+    if (refused !== null) queueMicrotask(() => this.#answer(seq, { kind: 'refused', reason: refused }));
+    else if (tried.length === 0) writePick(this.#channel.records, seq, listener, address);
+    else this.#channel.push([FromWorker.pickAgain, seq, listener, Uint8Array.from(address.bytes), tried.map(asTuple)]);
+  }
+
+  cancel(seq: number): RefusalReason {
+    return this.#pending.delete(seq)?.refused ?? 'client_left';
   }
 
   connected(seq: number, rttMs: number): void {
-    this.#channel.push([FromWorker.connected, seq, rttMs]);
+    writeConnected(this.#channel.records, seq, rttMs);
   }
 
   connectFailed(seq: number, { code, ms, ours }: Omit<FailedDial, 'backend'>, again: boolean): void {
@@ -107,21 +137,12 @@ export class ChannelPicker implements BackendPicker {
   }
 
   closed(seq: number, report: ClosedReport): void {
-    this.#channel.push([
-      FromWorker.closed,
-      seq,
-      CLOSE_REASONS.indexOf(report.reason),
-      report.bytesToBackend,
-      report.bytesToClient,
-      report.pickMs,
-      report.connectMs,
-      report.totalMs,
-      report.attempts,
-    ]);
+    writeClosed(this.#channel.records, seq, report);
   }
 
   unserved({ seq, listener, address, reason, totalMs, tried }: UnservedReport): void {
-    this.#channel.push([FromWorker.unserved, seq, listener, address, reason, totalMs, tried.map(asTuple)]);
+    const bytes = Uint8Array.from(address.bytes);
+    this.#channel.push([FromWorker.unserved, seq, listener, bytes, reason, totalMs, tried.map(asTuple)]);
   }
 
   synced(round: number): void {
@@ -143,54 +164,76 @@ export class ChannelPicker implements BackendPicker {
     return this.#pending.size >= MAX_OUTSTANDING_PICKS ? 'too_many_picks' : null;
   }
 
-  #onMessages(messages: PrimaryMessage[]): void {
-    this.#heartbeat.heard();
-    this.#silent = false;
-    for (const message of messages) {
-      if (message[0] === FromPrimary.assigned) {
-        const [, seq, backendId, host, port, why, contended] = message;
-        this.#answer(seq, { kind: 'assigned', backendId, endpoint: { host, port }, why, contended });
-      } else if (message[0] === FromPrimary.refused) {
+  #onMessage(message: PrimaryMessage): void {
+    switch (message[0]) {
+      case FromPrimary.backend:
+        this.#backends[message[1]] = { id: message[2], endpoint: { host: message[3], port: message[4] } };
+        break;
+      case FromPrimary.waits:
+        this.#waits(message[1], message[2]);
+        break;
+      case FromPrimary.refused:
         this.#answer(message[1], { kind: 'refused', reason: message[2] });
-      } else if (message[0] === FromPrimary.welcome) {
+        break;
+      case FromPrimary.welcome:
         this.#onHello(null);
-      } else if (message[0] === FromPrimary.denied) {
+        break;
+      case FromPrimary.denied:
         this.#onHello(message[1]);
-      } else if (message[0] === FromPrimary.cap) {
+        break;
+      case FromPrimary.cap:
         this.#onCap(message[1]);
-      } else if (message[0] === FromPrimary.sync) {
+        break;
+      case FromPrimary.sync:
         this.#onSync(message[1]);
-      }
+        break;
     }
-    this.flush();
+  }
+
+  #onRecord(view: DataView, at: number): void {
+    if (view.getUint8(at) !== RecordKind.assigned || !readAssigned(view, at, this.#assigned)) return;
+    const { seq, backend, why, contended } = this.#assigned;
+    const known = this.#backends[backend];
+    // It was told before, on the same way.
+    if (known === undefined) return;
+    this.#answer(seq, { kind: 'assigned', backendId: known.id, endpoint: known.endpoint, why, contended });
   }
 
   #answer(seq: number, answer: PickAnswer): void {
     const pending = this.#pending.delete(seq);
     if (pending !== undefined) {
-      pending.done(answer);
+      pending.asker.answered(seq, answer);
     } else if (answer.kind === 'assigned') {
       // We gave the client up before the primary found time: the slot that it reserved goes back unused.
       this.#channel.push([FromWorker.abandoned, seq]);
     }
   }
 
+  #waits(seq: number, ms: number): void {
+    const pending = this.#pending.get(seq);
+    if (pending === undefined) return;
+    pending.until = Math.max(pending.until, performance.now() + ms + this.#timeoutMs);
+    pending.asker.waits?.(seq);
+  }
+
   #beat({ isSilent, wasHeldUp }: Beat): void {
     this.#silent = isSilent;
     this.#channel.push([FromWorker.heartbeat]);
     // Answers that came meanwhile are still unread.
-    if (!wasHeldUp) this.#giveUp(performance.now() - this.#timeoutMs);
+    if (!wasHeldUp && !this.#isGivingUp) this.#giveUp(performance.now());
     this.#channel.flush();
   }
 
-  /** What was asked before a moment and is not answered yet: some of it now, the rest in turns to come. */
-  #giveUp(before: number): void {
+  /** What is not answered and was to be by `now`: some of it in this turn, the rest in turns to come. */
+  #giveUp(now: number): void {
     let count = 0;
-    for (const [seq, { since }] of this.#pending.entries()) {
-      if (since >= before) continue;
+    this.#isGivingUp = false;
+    for (const [seq, { until }] of this.#pending.entries()) {
+      if (until > now) continue;
       if (count++ === GIVEN_UP_A_TURN) {
+        this.#isGivingUp = true;
         setImmediate(() => {
-          this.#giveUp(before);
+          this.#giveUp(now);
           this.#channel.flush();
         });
         return;

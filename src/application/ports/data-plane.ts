@@ -19,6 +19,7 @@
  * Urgent data is no more than a byte: `epoll` passes it on in its place, `stream` loses it, as Node does.
  */
 
+import type { ClientAddress } from '../../domain/client-address.ts';
 import type { CloseReason } from '../../domain/close-reasons.ts';
 
 export type { CloseReason };
@@ -37,7 +38,7 @@ export type RejectHow = 'close' | 'reset';
 
 export type DataPlaneEvent =
   /**
-   * A client is here; the engine reads nothing from it until it is connected. `address`: the peer's, as text. `preread`: its
+   * A client is here; the engine reads nothing from it until it is connected. `preread`: its
    * first bytes, up to `maxBytes`, for a listener with `PrereadOptions` and only there; see `PrereadOptions` for when they come,
    * and when they are none.
    */
@@ -45,7 +46,7 @@ export type DataPlaneEvent =
       readonly type: 'accepted';
       readonly conn: Conn;
       readonly listener: number;
-      readonly address: string;
+      readonly address: ClientAddress;
       readonly preread?: Uint8Array;
     }
   /** The answer to `prereadMore`: all bytes from the first on. `complete`: there will be no more before `connect`. */
@@ -75,7 +76,7 @@ export type DataPlaneEvent =
   /** The answer to `settle`. */
   | { readonly type: 'settled' }
   /** A client was accepted and closed at once, because the descriptor budget is spent. It never had a number. */
-  | { readonly type: 'refused'; readonly listener: number; readonly address: string };
+  | { readonly type: 'refused'; readonly listener: number; readonly address: ClientAddress };
 
 export interface DataPlaneOptions {
   /** Per dial, in ms, > 0. Started by `connect`, stopped by the backend's answer. */

@@ -64,7 +64,7 @@ export class WorkersModule implements Module {
       ...{ log, boundary },
       openSession: (incarnation, socket, events) =>
         new WorkerSession({
-          ...{ socket, incarnation, service: books.service, desk: books.desk, boundary },
+          ...{ socket, incarnation, service: books.service, desk: books.desk, boundary, clock },
           heartbeatTimeoutMs: config.heartbeatTimeoutMs,
           ...events,
           onBooked: () => caps.update(),

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap';
 import { ClientPreread } from '../../../src/adapters/dataplane/stream/client-preread.ts';
 import { EventBatch } from '../../../src/adapters/dataplane/stream/event-batch.ts';
 import type { DataPlaneEvent } from '../../../src/application/ports/data-plane.ts';
+import { parseAddress } from '../../../src/ip-address.ts';
 
 // What reads the client is a stand-in, so that bytes come when no kernel would bring them.
 
@@ -23,7 +24,7 @@ function subject(t: Test, maxBytes = 4) {
   const client = new Client();
   const options = { maxBytes, timeoutMs: 3_600_000 };
   const preread = new ClientPreread(
-    { conn: 1, listener: 2, told: () => {}, address: '10.0.0.1', options },
+    { conn: 1, listener: 2, told: () => {}, address: parseAddress('10.0.0.1')!, options },
     events,
     client,
   );

@@ -2,8 +2,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { EventBatch } from '../../../src/adapters/dataplane/stream/event-batch.ts';
 import type { DataPlaneEvent } from '../../../src/application/ports/data-plane.ts';
+import { parseAddress } from '../../../src/ip-address.ts';
 
-const accepted: DataPlaneEvent = { type: 'accepted', conn: 1, listener: 1, address: '127.0.0.1' };
+const accepted: DataPlaneEvent = { type: 'accepted', conn: 1, listener: 1, address: parseAddress('127.0.0.1')! };
 const connected: DataPlaneEvent = { type: 'connected', conn: 2, rttMs: 1 };
 const failed: DataPlaneEvent = { type: 'connectFailed', conn: 3, code: 'ECONNREFUSED', here: false };
 

@@ -4,9 +4,13 @@ import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import type { DataPlaneEvent } from '../../../src/application/ports/data-plane.ts';
+import { parseAddress } from '../../../src/ip-address.ts';
 import { backend, client } from '../../conformance/data-plane-rig.ts';
 import { type Engine, onEachEngine, SKIPPED } from '../../fixtures/engines.ts';
 import { until } from '../../fixtures/until.ts';
+
+/** As it comes from a process of its own. */
+const LOOPBACK = { ...parseAddress('127.0.0.1') };
 
 /** What node needs to start, and some more. */
 const DESCRIPTORS = 64;
@@ -68,7 +72,7 @@ t.test(
     t.ok(held.length > 0, `${held.length} clients were held`);
     for (let i = 0; i < 3; i++) {
       const refused = await client(t, few.port);
-      t.match(await few.next(), { type: 'refused', listener: 3, address: '127.0.0.1' });
+      t.match(await few.next(), { type: 'refused', listener: 3, address: LOOPBACK });
       await refused.read().ended;
     }
 

@@ -1,48 +1,35 @@
 import { once } from 'node:events';
-import type net from 'node:net';
 import t from 'tap';
-import { encodeFrame, FrameDecoder } from '../../../src/ipc/codec.ts';
 import { FromPrimary, FromWorker, PROTOCOL } from '../../../src/ipc/messages.ts';
 import { Rig } from '../../application/rig.ts';
 import { holdUp } from '../../fixtures/hold-up.ts';
 import { until } from '../../fixtures/until.ts';
 import { openSession } from '../channel-rig.ts';
+import { encode, inbox, type Said, spoilt } from '../wire.ts';
 
 const HELLO = [FromWorker.hello, PROTOCOL, 1];
-const pick = (seq: number, address = '10.0.0.1', listener = 0) => [FromWorker.pick, seq, listener, address, []];
-const closed = (seq: number) => [FromWorker.closed, seq, 0, 1, 2, 0, 0, 3, 1];
-
-/** The messages that come on a bare socket. */
-function inbox(socket: net.Socket) {
-  const decoder = new FrameDecoder();
-  const messages: unknown[][] = [];
-  socket.on('data', (chunk: Buffer) => messages.push(...(decoder.decode(chunk) as unknown[][])));
-  const next = (kind: number) =>
-    until(
-      `a message ${kind}`,
-      () => messages.find((message) => message[0] === kind),
-      () => JSON.stringify(messages),
-    );
-  return { messages, next };
-}
+const pick = (seq: number, address = '10.0.0.1', listener = 0) => ['pick', seq, listener, address];
+const closed = (seq: number) => ['closed', seq];
+const IPV4 = Uint8Array.of(10, 0, 0, 1);
 
 async function setUp(t: Parameters<typeof openSession>[0], rows: Parameters<Rig['serve']>[0] = [{ id: 'a' }]) {
   const rig = new Rig();
   await rig.serve(rows);
   const opened = await openSession(t, rig);
-  const { messages, next } = inbox(opened.theirs);
-  const say = (...said: readonly unknown[][]) => opened.theirs.write(encodeFrame(said));
-  return { rig, ...opened, messages, next, say };
+  const { heard, next } = inbox(opened.theirs);
+  const say = (...said: readonly Said[]) => opened.theirs.write(encode(said));
+  return { rig, ...opened, heard, next, say };
 }
 
 t.test('a worker is welcomed after its hello, and its picks are answered', async (t) => {
-  const { rig, told, say, messages, next } = await setUp(t);
+  const { rig, told, say, heard, next } = await setUp(t);
   say(HELLO, pick(1), pick(2, '::ffff:10.0.0.1'), pick(3, '10.0.0.1', 1));
   await next(FromPrimary.refused);
-  t.same(messages, [
+  t.same(heard, [
     [FromPrimary.welcome, PROTOCOL],
-    [FromPrimary.assigned, 1, 'a', '127.0.0.1', 9000, 'picked', false],
-    [FromPrimary.assigned, 2, 'a', '127.0.0.1', 9000, 'bound', false],
+    [FromPrimary.backend, 0, 'a', '127.0.0.1', 9000],
+    ['assigned', 1, 0, 'picked', false],
+    ['assigned', 2, 0, 'bound', false],
     [FromPrimary.refused, 3, 'no_backend'],
   ]);
   t.equal(told.welcomes, 1);
@@ -51,14 +38,15 @@ t.test('a worker is welcomed after its hello, and its picks are answered', async
 });
 
 t.test('nothing is heard before the hello', async (t) => {
-  const { rig, told, say, messages, next } = await setUp(t);
+  const { rig, told, say, heard, next } = await setUp(t);
   say(pick(1), [FromWorker.heartbeat], closed(1), HELLO, HELLO, pick(2));
-  await next(FromPrimary.assigned);
+  await next('assigned');
   t.same(
-    messages.map(([kind, seq]) => [kind, seq]),
+    heard.map(([kind, seq]) => [kind, seq]),
     [
       [FromPrimary.welcome, PROTOCOL],
-      [FromPrimary.assigned, 2],
+      [FromPrimary.backend, 0],
+      ['assigned', 2],
     ],
   );
   t.equal(told.dropped, 4, 'three too early, and a second hello');
@@ -70,12 +58,12 @@ for (const [what, hello, reason] of [
   ['another incarnation', [FromWorker.hello, PROTOCOL, 7], /incarnation 7/],
 ] as const) {
   t.test(`a worker of ${what} is turned away, and changes nothing`, async (t) => {
-    const { rig, told, say, next, messages } = await setUp(t);
+    const { rig, told, say, next, heard } = await setUp(t);
     const joined = rig.ledger.mayReserve(7, 1);
-    say([...hello], pick(1));
+    say(hello, pick(1));
     t.match((await next(FromPrimary.denied))[1], reason);
     t.match(await told.failed, reason);
-    t.equal(messages.length, 1);
+    t.equal(heard.length, 1);
     t.equal(told.welcomes, 0);
     t.equal(rig.ledger.total, 0);
     t.equal(rig.ledger.mayReserve(7, 1), joined);
@@ -85,38 +73,51 @@ for (const [what, hello, reason] of [
 t.test('malformed messages, and those about nothing, are counted and change nothing', async (t) => {
   const { rig, told, say, next } = await setUp(t);
   say(HELLO, pick(1));
-  await next(FromPrimary.assigned);
-  const nonsense: unknown[][] = [
+  await next('assigned');
+  const zeros = new Array(8).fill(0);
+  const nonsense: Said[] = [
     [],
     [0],
     [99, 1],
-    ['pick', 1],
-    [FromWorker.pick, 2, 0, '10.0.0.1'],
-    [FromWorker.pick, -2, 0, '10.0.0.1', []],
-    [FromWorker.pick, 2, 0, '10.0.0.1', ['a']],
-    [FromWorker.pick, 2, 0, '10.0.0.1', [], 'more'],
-    [FromWorker.pick, 2, 0, 'x'.repeat(300), []],
-    [FromWorker.closed, 1, 99, 0, 0, 0, 0, 0, 1],
-    [FromWorker.closed, '1', 0, 0, 0, 0, 0, 0, 1],
-    [FromWorker.closed, 1, 0, -5, 0, 0, 0, 0, 1],
+    ['pick it', 1],
+    [FromWorker.pickAgain, 2, 0, IPV4],
+    [FromWorker.pickAgain, -2, 0, IPV4, []],
+    [FromWorker.pickAgain, 2, 0, IPV4, ['a']],
+    [FromWorker.pickAgain, 2, 0, IPV4, [], 'more'],
+    [FromWorker.pickAgain, 2, 0, '10.0.0.1', []],
+    [FromWorker.pickAgain, 2, 0, Uint8Array.of(10, 0, 0), []],
     [FromWorker.connectFailed, 1, null, 1, false, false],
     [FromWorker.abandoned],
-    [FromWorker.unserved, 0, 0, '10.0.0.1', 'because', 0, []],
-    // Well-formed, but about nothing.
+    [FromWorker.unserved, 0, 0, IPV4, 'because', 0, []],
+    ['bytes', Uint8Array.of(0, ...zeros)],
+    ['bytes', Uint8Array.of(99, ...zeros)],
+    spoilt(pick(2), () => {}, 31),
+    spoilt(pick(2), (view) => view.setUint8(1, 5)),
+    spoilt(pick(2), (view) => view.setFloat64(8, -2, true)),
+    spoilt(pick(2), (view) => view.setFloat64(8, 2.5, true)),
+    spoilt(pick(2), (view) => view.setFloat64(8, 2 ** 53, true)),
+    spoilt(pick(2), (view) => view.setFloat64(8, NaN, true)),
+    spoilt(['connected', 1, 1], (view) => view.setFloat64(16, NaN, true)),
+    spoilt(closed(1), () => {}, 63),
+    spoilt(closed(1), (view) => view.setUint8(1, 99)),
+    spoilt(closed(1), (view) => view.setFloat64(16, -5, true)),
+    spoilt(closed(1), (view) => view.setFloat64(48, Infinity, true)),
+    // Well-formed, but about nothing, or not a worker's to say.
     pick(1),
-    pick(2, 'nobody'),
     pick(2, '10.0.0.1', 9),
     closed(2),
-    [FromWorker.connected, 2, 1],
+    ['connected', 2, 1],
+    ['assigned', 1, 0, 'picked', false],
     [FromWorker.connectFailed, 2, 'ECONNREFUSED', 1, false, false],
     [FromWorker.connectFailed, 2, 'EMFILE', 1, true, true],
-    [FromWorker.abandoned, 2],
-    [FromWorker.unserved, 0, 9, '10.0.0.1', 'all_full', 0, []],
-    [FromWorker.unserved, 0, 0, 'nobody', 'all_full', 0, []],
+    [FromWorker.unserved, 0, 9, IPV4, 'all_full', 0, []],
     [FromWorker.synced, 1],
     [FromPrimary.welcome, PROTOCOL],
   ];
-  say(...nonsense);
+  // A record that cannot be read takes the rest of its frame along.
+  for (const one of nonsense) say(one);
+  // An assignment may cross with its client's leave: it is no fault to give back what is given back already.
+  say([FromWorker.abandoned, 2]);
   await until(
     'every one to be dropped',
     () => told.dropped === nonsense.length,
@@ -133,7 +134,7 @@ t.test('malformed messages, and those about nothing, are counted and change noth
 t.test('a worker that sends what is no frame is given up, and holds nothing once its process is gone', async (t) => {
   const { rig, told, say, next, theirs, session } = await setUp(t);
   say(HELLO, pick(1));
-  await next(FromPrimary.assigned);
+  await next('assigned');
   theirs.write(Buffer.alloc(64, 0xff));
   t.match(await told.failed, /over the limit/);
   t.equal(rig.ledger.total, 1, 'while its process lives, so do its connections');
@@ -144,7 +145,7 @@ t.test('a worker that sends what is no frame is given up, and holds nothing once
 t.test('what a worker said before it died is heard; the rest it held is given back at once', async (t) => {
   const { rig, say, next, theirs, session } = await setUp(t);
   say(HELLO, pick(1), pick(2, '10.0.0.2'), pick(3, '10.0.0.3'));
-  await next(FromPrimary.assigned);
+  await next('assigned');
   say(closed(1));
   theirs.destroy();
   t.equal(await session.processGone(600_000), 2, 'without waiting for anything but the end of its socket');
@@ -155,7 +156,7 @@ t.test('what a worker said before it died is heard; the rest it held is given ba
 t.test("a dead worker's socket that somebody keeps open is not waited for, and not listened to", async (t) => {
   const { rig, say, next, session, theirs } = await setUp(t);
   say(HELLO, pick(1));
-  await next(FromPrimary.assigned);
+  await next('assigned');
   const ended = once(theirs, 'close');
   t.equal(await session.processGone(1), 1);
   await ended;
@@ -168,7 +169,7 @@ t.test('a worker that said hello and is silent then is given up; one that starts
   const rig = new Rig();
   const starting = await openSession(t, rig, 2, 40);
   const { told, theirs } = await openSession(t, rig, 1, 40);
-  theirs.write(encodeFrame([HELLO]));
+  theirs.write(encode([HELLO]));
   t.match(await told.failed, /said nothing for 40 ms/);
   t.same(starting.told.failures, [], "its first words are the supervisor's to wait for");
 });
@@ -176,17 +177,17 @@ t.test('a worker that said hello and is silent then is given up; one that starts
 t.test('a worker that is heard from lives on, and hears from us', async (t) => {
   const rig = new Rig();
   const { told, theirs } = await openSession(t, rig, 1, 40);
-  const { messages } = inbox(theirs);
-  theirs.write(encodeFrame([HELLO]));
-  const beating = setInterval(() => theirs.write(encodeFrame([[FromWorker.heartbeat]])), 5);
+  const { heard } = inbox(theirs);
+  theirs.write(encode([HELLO]));
+  const beating = setInterval(() => theirs.write(encode([[FromWorker.heartbeat]])), 5);
   t.teardown(() => clearInterval(beating));
-  const beats = () => messages.filter(([kind]) => kind === FromPrimary.heartbeat).length;
+  const beats = () => heard.filter(([kind]) => kind === FromPrimary.heartbeat).length;
   await until('heartbeats of several deadlines', () => beats() >= 20);
   t.same(told.failures, []);
 });
 
 t.test('a defect that one client meets costs the others of its frame nothing, and no slot', async (t) => {
-  const { rig, told, say, messages, next } = await setUp(t);
+  const { rig, told, say, heard, next } = await setUp(t);
   // After the reservation: what it took is to be given back.
   const picked = rig.metrics.picked.bind(rig.metrics);
   let picks = 0;
@@ -197,11 +198,11 @@ t.test('a defect that one client meets costs the others of its frame nothing, an
   say(HELLO, pick(1, '10.0.0.1'), pick(2, '10.0.0.2'), pick(3, '10.0.0.3'));
   await next(FromPrimary.refused);
   t.same(
-    messages.slice(1).map(([kind, seq, reason]) => [kind, seq, kind === FromPrimary.refused ? reason : '']),
+    heard.slice(2).map(([kind, seq, reason]) => [kind, seq, kind === FromPrimary.refused ? reason : '']),
     [
-      [FromPrimary.assigned, 1, ''],
+      ['assigned', 1, ''],
       [FromPrimary.refused, 2, 'internal_error'],
-      [FromPrimary.assigned, 3, ''],
+      ['assigned', 3, ''],
     ],
   );
   t.equal(rig.ledger.heldBy(1), 2);
@@ -214,7 +215,7 @@ t.test('a defect that one client meets costs the others of its frame nothing, an
 t.test('a record that cannot be written costs the end of one connection nothing but the record', async (t) => {
   const { rig, say, next } = await setUp(t);
   say(HELLO, pick(1, '10.0.0.1'), pick(2, '10.0.0.2'));
-  await next(FromPrimary.assigned);
+  await next('assigned');
   rig.records.push = () => {
     throw new Error('no record');
   };
@@ -223,6 +224,19 @@ t.test('a record that cannot be written costs the end of one connection nothing 
   t.equal(rig.ledger.total, 1, 'both slots are back');
   t.equal(rig.openConnections('10.0.0.2'), 0);
   t.equal(rig.boundary.counts().get('client'), 2);
+});
+
+t.test('one whose success cannot be counted gives its slot and its binding back all the same', async (t) => {
+  const { rig, say, next } = await setUp(t);
+  say(HELLO, pick(1));
+  await next('assigned');
+  rig.metrics.connected = () => {
+    throw new Error('a defect');
+  };
+  say(['closed', 1, { connected: true }], pick(2));
+  await next('assigned', 2);
+  t.equal(rig.ledger.total, 1);
+  t.equal(rig.openConnections('10.0.0.1'), 1);
 });
 
 t.test('each connection of a worker that died is given back, whatever one of them meets', async (t) => {
@@ -249,7 +263,7 @@ t.test('an owner that fails is no failure of the worker', async (t) => {
     },
   });
   say(HELLO, pick(1));
-  await next(FromPrimary.assigned);
+  await next('assigned');
   t.same(told.failures, []);
   t.equal(rig.boundary.counts().get('worker'), 2, 'after the reports, and after the picks');
 });
@@ -257,18 +271,18 @@ t.test('an owner that fails is no failure of the worker', async (t) => {
 t.test('a worker that spoke while this process was held up is not taken for a silent one', async (t) => {
   const rig = new Rig();
   const { told, theirs } = await openSession(t, rig, 1, 100);
-  const { messages, next } = inbox(theirs);
-  theirs.write(encodeFrame([HELLO]));
+  const { heard, next } = inbox(theirs);
+  theirs.write(encode([HELLO]));
   await next(FromPrimary.welcome);
-  const beats = messages.length;
+  const beats = heard.length;
   // Behind the poll phase: the session's timer, which is due by then, comes before what the worker said is read.
   await new Promise<void>((resolve) =>
     setImmediate(() => {
-      theirs.write(encodeFrame([[FromWorker.heartbeat]]));
+      theirs.write(encode([[FromWorker.heartbeat]]));
       setTimeout(resolve, 50);
       holdUp(400);
     }),
   );
   t.same(told.failures, []);
-  await until('it to be asked on', () => messages.length > beats);
+  await until('it to be asked on', () => heard.length > beats);
 });

@@ -4,29 +4,22 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { MAX_OUTSTANDING_PICKS } from '../../../src/adapters/outbound/channel-picker.ts';
 import type { PickAnswer } from '../../../src/application/ports/backend-picker.ts';
-import { encodeFrame, FrameDecoder } from '../../../src/ipc/codec.ts';
 import { FromPrimary, FromWorker, PROTOCOL } from '../../../src/ipc/messages.ts';
-import { Rig } from '../../application/rig.ts';
+import { address, Rig } from '../../application/rig.ts';
 import { holdUp } from '../../fixtures/hold-up.ts';
 import { socketPair } from '../../fixtures/socket-pair.ts';
 import { until } from '../../fixtures/until.ts';
 import { NEVER_MS, openPicker, openSession } from '../channel-rig.ts';
+import { encode, inbox, type Said, spoilt } from '../wire.ts';
 
 /** A picker, and the bare socket that plays the primary. */
 async function setUp(t: Test, timeoutMs = NEVER_MS) {
   const [mine, theirs] = await socketPair(t);
-  const decoder = new FrameDecoder();
-  const heard: unknown[][] = [];
-  theirs.on('data', (chunk: Buffer) => heard.push(...(decoder.decode(chunk) as unknown[][])));
+  const { heard, next: hear } = inbox(theirs);
   theirs.on('error', () => {});
   const opened = openPicker(mine, 1, timeoutMs, false);
-  const say = (...messages: readonly unknown[][]) => theirs.write(encodeFrame(messages));
-  const hear = (kind: number, seq?: number) =>
-    until(
-      `message ${kind} ${seq ?? ''}`,
-      () => heard.find((message) => message[0] === kind && (seq === undefined || message[1] === seq)),
-      () => JSON.stringify(heard),
-    );
+  const say = (...said: readonly Said[]) => theirs.write(encode(said));
+  say(KNOWN);
   return { ...opened, mine, theirs, say, hear, heard, ask: asking(opened.picker) };
 }
 
@@ -37,17 +30,20 @@ function asking(picker: ReturnType<typeof openPicker>['picker']) {
     const seq = ++lastSeq;
     const answers: PickAnswer[] = [];
     const answer = new Promise<string>((resolve) => {
-      picker.pick({ seq, listener: 0, address: client, tried: [] }, (answer) => {
+      const answered = (_seq: number, answer: PickAnswer) => {
         answers.push(answer);
         resolve(answer.kind === 'assigned' ? answer.backendId : answer.reason);
-      });
+      };
+      picker.pick({ seq, listener: 0, address: address(client), tried: [] }, { answered });
     });
     picker.flush();
     return { seq, answer, answers };
   };
 }
 
-const assigned = (seq: number) => [FromPrimary.assigned, seq, 'a', '127.0.0.1', 9000, 'picked', false];
+/** The primary has told of backend 0 before it assigns it. */
+const KNOWN = [FromPrimary.backend, 0, 'a', '127.0.0.1', 9000];
+const assigned = (seq: number, backend = 0) => ['assigned', seq, backend, 'picked', false];
 
 t.test('the first message is the hello', async (t) => {
   const { hear, heard, say, greeted } = await setUp(t);
@@ -104,16 +100,16 @@ t.test('a slot that was assigned too late is given back', async (t) => {
 t.test('while the primary is silent, clients are refused at once; when it is heard again, they are not', async (t) => {
   const { ask, say, hear, heard } = await setUp(t, 40);
   await until('a refusal at once', async () => (await ask().answer) === 'primary_silent');
-  const asked = heard.filter(([kind]) => kind === FromWorker.pick).length;
+  const asked = heard.filter(([kind]) => kind === 'pick').length;
   say([FromPrimary.heartbeat]);
   const beats = setInterval(() => say([FromPrimary.heartbeat]), 5);
   t.teardown(() => clearInterval(beats));
   await until('a pick that is asked', async () => {
     void ask();
-    return heard.filter(([kind]) => kind === FromWorker.pick).length > asked;
+    return heard.filter(([kind]) => kind === 'pick').length > asked;
   });
   const { seq, answer } = ask();
-  await hear(FromWorker.pick, seq);
+  await hear('pick', seq);
   say(assigned(seq));
   t.equal(await answer, 'a');
 });
@@ -121,7 +117,7 @@ t.test('while the primary is silent, clients are refused at once; when it is hea
 t.test('a worker that was itself held up takes the answers that came meanwhile', async (t) => {
   const { ask, say, hear, mine } = await setUp(t, 100);
   const { seq, answer } = ask();
-  await hear(FromWorker.pick, seq);
+  await hear('pick', seq);
   // Behind the poll phase, so that the timers that are due come before the answer is read: first the picker's own, then
   // this one, with a client that came meanwhile.
   const next = await new Promise<ReturnType<typeof ask>>((resolve) =>
@@ -132,7 +128,7 @@ t.test('a worker that was itself held up takes the answers that came meanwhile',
     }),
   );
   t.equal(await answer, 'a');
-  await hear(FromWorker.pick, next.seq);
+  await hear('pick', next.seq);
   say(assigned(next.seq));
   t.equal(await next.answer, 'a', 'nor does it believe the primary gone');
   t.notOk(mine.destroyed);
@@ -178,8 +174,12 @@ t.test('what is no message of the primary is passed over', async (t) => {
   say(
     [],
     [77],
-    [FromPrimary.assigned, seq],
-    [FromPrimary.assigned, seq, 'x', '127.0.0.1', 9000, 'liked', false],
+    [FromPrimary.refused, seq],
+    [FromPrimary.refused, seq, 'bored'],
+    ['pick', seq, 0, '10.0.0.1'],
+    assigned(seq, 7),
+    spoilt(assigned(seq), (view) => view.setUint8(1, 99)),
+    spoilt(assigned(seq), (view) => view.setFloat64(8, -seq, true)),
     assigned(seq),
     assigned(seq),
   );

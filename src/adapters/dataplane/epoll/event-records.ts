@@ -1,11 +1,13 @@
 // Runs in: worker
 import { getSystemErrorName } from 'node:util';
 import type { DataPlaneEvent } from '../../../application/ports/data-plane.ts';
+import { ClientAddress } from '../../../domain/client-address.ts';
 import { CLOSE_REASONS } from '../../../domain/close-reasons.ts';
 
 /** Bytes of one record: `struct record` of native/batch.h. */
 const RECORD_BYTES = 64;
-const TEXT_AT = 16;
+/** Of the address, or the numbers. */
+const VALUE_AT = 16;
 
 // `enum record_type` of native/batch.h.
 const ACCEPTED = 1;
@@ -53,11 +55,11 @@ export class EventRecords {
     const type = integers[at]!;
     const conn = integers[at + 1]!;
     const code = integers[at + 2]!;
-    const number = (index * RECORD_BYTES + TEXT_AT) / Float64Array.BYTES_PER_ELEMENT;
+    const number = (index * RECORD_BYTES + VALUE_AT) / Float64Array.BYTES_PER_ELEMENT;
     const numbers = this.#numbers;
     switch (type) {
       case ACCEPTED:
-        return { type: 'accepted', conn, listener: code, address: this.#text(index, integers[at + 3]!) };
+        return { type: 'accepted', conn, listener: code, address: this.#address(index, integers[at + 3]!) };
       case CONNECTED:
         return { type: 'connected', conn, rttMs: numbers[number]! };
       case CONNECT_FAILED:
@@ -73,7 +75,7 @@ export class EventRecords {
         };
       case ACCEPTED_WITH_PREREAD: {
         const preread = this.#fetchPreread(conn, false) ?? new Uint8Array(0);
-        return { type: 'accepted', conn, listener: code, address: this.#text(index, integers[at + 3]!), preread };
+        return { type: 'accepted', conn, listener: code, address: this.#address(index, integers[at + 3]!), preread };
       }
       case HEAD: {
         const preread = this.#fetchPreread(conn, true);
@@ -82,12 +84,13 @@ export class EventRecords {
       case SETTLED:
         return { type: 'settled' };
       default:
-        return { type: 'refused', listener: code, address: this.#text(index, integers[at + 3]!) };
+        return { type: 'refused', listener: code, address: this.#address(index, integers[at + 3]!) };
     }
   }
 
-  #text(index: number, length: number): string {
-    const start = index * RECORD_BYTES + TEXT_AT;
-    return this.#bytes.toString('latin1', start, start + length);
+  /** `length` bytes in network order. */
+  #address(index: number, length: number): ClientAddress {
+    const start = index * RECORD_BYTES + VALUE_AT;
+    return ClientAddress.of(this.#bytes.subarray(start, start + length));
   }
 }

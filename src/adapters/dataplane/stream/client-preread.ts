@@ -1,5 +1,6 @@
 // Runs in: worker
 import type { Conn, DataPlaneEvent, PrereadOptions } from '../../../application/ports/data-plane.ts';
+import type { ClientAddress } from '../../../domain/client-address.ts';
 import type { EventBatch } from './event-batch.ts';
 import type { Side } from './side.ts';
 
@@ -7,7 +8,7 @@ import type { Side } from './side.ts';
 export interface PrereadSource {
   readonly conn: Conn;
   readonly listener: number;
-  readonly address: string;
+  readonly address: ClientAddress;
   readonly options: PrereadOptions;
   /** `accepted` is being told. */
   readonly told: () => void;

@@ -9,8 +9,10 @@ import {
   prereadProblem,
   type RejectHow,
 } from '../../../application/ports/data-plane.ts';
+import type { ClientAddress } from '../../../domain/client-address.ts';
 import { NumberMap } from '../../../domain/number-map.ts';
 import { EdgeError, messageOf } from '../../../errors.ts';
+import { parseAddress } from '../../../ip-address.ts';
 import type { ListeningHandle } from '../../../ipc/listening-socket.ts';
 import { AcceptGate } from './accept-gate.ts';
 import { Connection } from './connection.ts';
@@ -189,9 +191,9 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
 
   #acceptHandle(client: TcpHandle, origin: Origin, preset: boolean): void {
     const peer: { address?: string } = {};
-    const address = client.getpeername(peer) === 0 ? peer.address : undefined;
+    const address = client.getpeername(peer) === 0 ? parseAddress(peer.address ?? '') : null;
     // Without an address: the client vanished in the queue.
-    if (address === undefined || this.#isFull(origin.listener, address)) {
+    if (address === null || this.#isFull(origin.listener, address)) {
       client.close();
       return;
     }
@@ -203,8 +205,8 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
   }
 
   #acceptSocket(socket: net.Socket, origin: Origin): void {
-    const address = socket.remoteAddress;
-    if (address === undefined || this.#isFull(origin.listener, address)) {
+    const address = parseAddress(socket.remoteAddress ?? '');
+    if (address === null || this.#isFull(origin.listener, address)) {
       socket.on('error', () => {});
       socket.destroy();
       return;
@@ -214,14 +216,14 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
     socket.setKeepAlive(true, KEEPALIVE_SECONDS * 1000);
   }
 
-  #isFull(listener: number, address: string): boolean {
+  #isFull(listener: number, address: ClientAddress): boolean {
     // A client whose descriptor is still to be closed counts on.
     if (this.#connections.size + this.events.afterwards < this.options.maxConnections) return false;
     this.events.push({ type: 'refused', listener, address });
     return true;
   }
 
-  #accept(client: ClientSource, { listener, preread }: Origin, address: string): void {
+  #accept(client: ClientSource, { listener, preread }: Origin, address: ClientAddress): void {
     do this.#lastConn = this.#lastConn === LAST_CONN ? 1 : this.#lastConn + 1;
     while (this.#connections.has(this.#lastConn));
     const conn = this.#lastConn;

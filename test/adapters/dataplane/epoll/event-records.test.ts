@@ -1,24 +1,29 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { EventRecords } from '../../../../src/adapters/dataplane/epoll/event-records.ts';
+import { ClientAddress } from '../../../../src/domain/client-address.ts';
 import { CLOSE_REASONS } from '../../../../src/domain/close-reasons.ts';
 
 interface Fields {
   readonly type: number;
   readonly conn?: number;
   readonly code?: number;
-  readonly text?: string;
+  readonly address?: ClientAddress;
   readonly numbers?: readonly number[];
 }
+
+const IPV4 = ClientAddress.of([10, 0, 0, 1]);
+const IPV6 = ClientAddress.of([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 1]);
 
 /** A buffer as native/batch.c fills it. */
 function written(...records: readonly Fields[]): ArrayBuffer {
   const buffer = new ArrayBuffer(records.length * 64);
   const view = new DataView(buffer);
-  records.forEach(({ type, conn = 0, code = 0, text = '', numbers = [] }, index) => {
+  records.forEach(({ type, conn = 0, code = 0, address, numbers = [] }, index) => {
     const at = index * 64;
-    [type, conn, code, text.length].forEach((value, i) => void view.setInt32(at + 4 * i, value, true));
-    Buffer.from(buffer, at + 16).write(text, 'latin1');
+    const bytes = address?.bytes ?? [];
+    [type, conn, code, bytes.length].forEach((value, i) => void view.setInt32(at + 4 * i, value, true));
+    new Uint8Array(buffer).set(bytes, at + 16);
     numbers.forEach((value, i) => void view.setFloat64(at + 16 + 8 * i, value, true));
   });
   return buffer;
@@ -26,15 +31,15 @@ function written(...records: readonly Fields[]): ArrayBuffer {
 
 t.test('every kind of event', async (t) => {
   const buffer = written(
-    { type: 1, conn: 5, code: 2, text: '10.0.0.1' },
+    { type: 1, conn: 5, code: 2, address: IPV4 },
     { type: 2, conn: 5, numbers: [1.25] },
     { type: 3, conn: 6, code: 111 },
     { type: 4, conn: 5, code: 4, numbers: [12.5, 2 ** 40, 7] },
-    { type: 5, code: 1, text: 'fe80::1%eth0' },
+    { type: 5, code: 1, address: IPV6 },
     { type: 8 },
   );
   t.same(new EventRecords(() => undefined).read(6, buffer), [
-    { type: 'accepted', conn: 5, listener: 2, address: '10.0.0.1' },
+    { type: 'accepted', conn: 5, listener: 2, address: IPV4 },
     { type: 'connected', conn: 5, rttMs: 1.25 },
     { type: 'connectFailed', conn: 6, code: 'ECONNREFUSED', here: false },
     {
@@ -45,7 +50,7 @@ t.test('every kind of event', async (t) => {
       bytesToClient: 7,
       durationMs: 12.5,
     },
-    { type: 'refused', listener: 1, address: 'fe80::1%eth0' },
+    { type: 'refused', listener: 1, address: IPV6 },
     { type: 'settled' },
   ]);
 });
@@ -57,15 +62,15 @@ t.test('prereads are fetched, and an answer that was taken back is no event', as
     return conn === 8 ? undefined : Uint8Array.of(conn);
   });
   const buffer = written(
-    { type: 6, conn: 5, code: 2, text: '10.0.0.1' },
-    { type: 6, conn: 8, code: 2, text: '10.0.0.1' },
+    { type: 6, conn: 5, code: 2, address: IPV4 },
+    { type: 6, conn: 8, code: 2, address: IPV4 },
     { type: 7, conn: 5, code: 0 },
     { type: 7, conn: 6, code: 1 },
     { type: 7, conn: 8, code: 1 },
   );
   t.same(records.read(5, buffer), [
-    { type: 'accepted', conn: 5, listener: 2, address: '10.0.0.1', preread: Uint8Array.of(5) },
-    { type: 'accepted', conn: 8, listener: 2, address: '10.0.0.1', preread: new Uint8Array(0) },
+    { type: 'accepted', conn: 5, listener: 2, address: IPV4, preread: Uint8Array.of(5) },
+    { type: 'accepted', conn: 8, listener: 2, address: IPV4, preread: new Uint8Array(0) },
     { type: 'preread', conn: 5, preread: Uint8Array.of(5), complete: false },
     { type: 'preread', conn: 6, preread: Uint8Array.of(6), complete: true },
   ]);

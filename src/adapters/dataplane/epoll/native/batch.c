@@ -1,10 +1,7 @@
 #include "batch.h"
 
-#include <arpa/inet.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <node_api.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -94,27 +91,16 @@ static struct record *push(struct batch *batch, enum record_type type, bool can_
   return record;
 }
 
-static int write_ipv4(char *out, size_t size, const uint8_t *b) {
-  return snprintf(out, size, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);
-}
-
-/* As Node writes it: with the interface of a link-local address. */
-static int write_ipv6(char *out, size_t size, const struct sockaddr_in6 *from) {
-  if (inet_ntop(AF_INET6, &from->sin6_addr, out, (socklen_t)size) == NULL) return 0;
-  size_t length = strlen(out);
-  char name[IF_NAMESIZE];
-  if (!IN6_IS_ADDR_LINKLOCAL(&from->sin6_addr) || if_indextoname(from->sin6_scope_id, name) == NULL)
-    return (int)length;
-  if (length + 1 + strlen(name) >= size) return (int)length;
-  return (int)length + snprintf(out + length, size - length, "%%%s", name);
-}
-
+/* IPv4 as 4 bytes, also where IPv6 carries it, IPv6 as 16; in network order. */
 static void write_address(struct record *record, const struct sockaddr_storage *peer) {
-  char *out = record->u.text;
-  if (peer->ss_family == AF_INET)
-    record->text_length = write_ipv4(out, RECORD_TEXT, (const uint8_t *)&((const struct sockaddr_in *)peer)->sin_addr);
-  else if (peer->ss_family == AF_INET6)
-    record->text_length = write_ipv6(out, RECORD_TEXT, (const struct sockaddr_in6 *)peer);
+  const struct in6_addr *v6 = &((const struct sockaddr_in6 *)peer)->sin6_addr;
+  const void *bytes = v6;
+  record->address_length = 16;
+  if (peer->ss_family == AF_INET || IN6_IS_ADDR_V4MAPPED(v6)) {
+    bytes = peer->ss_family == AF_INET ? (const void *)&((const struct sockaddr_in *)peer)->sin_addr : &v6->s6_addr[12];
+    record->address_length = 4;
+  }
+  memcpy(record->u.address, bytes, (size_t)record->address_length);
 }
 
 void tell_accepted(struct batch *batch, uint32_t conn, int32_t listener, const struct sockaddr_storage *peer,
@@ -147,7 +133,7 @@ void tell_connect_failed(struct batch *batch, uint32_t conn, int error, bool her
   struct record *record = push(batch, RECORD_CONNECT_FAILED, false);
   record->conn = (int32_t)conn;
   record->code = error;
-  record->text_length = here;
+  record->address_length = here;
 }
 
 void tell_closed(struct batch *batch, uint32_t conn, const struct ending *ending) {

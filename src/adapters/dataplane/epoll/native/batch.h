@@ -29,7 +29,7 @@ enum close_reason {
   REASON_REJECTED = 6,
 };
 
-#define RECORD_TEXT 48
+#define RECORD_VALUE 48
 
 /* Events of one call into JavaScript, and of one turn: it takes some us for each. No client is accepted while so many are
  * still to be told: the kernel has a queue for those, and other processes may take them. */
@@ -41,12 +41,12 @@ struct record {
   int32_t conn;
   /* accepted, refused: the listener; connectFailed: the errno; closed: the reason; preread: 1 when it is complete */
   int32_t code;
-  /* connectFailed: 1 when the kernel refused to dial */
-  int32_t text_length;
+  /* connectFailed: 1 when the kernel refused to dial; accepted, refused: bytes of the address */
+  int32_t address_length;
   union {
-    char text[RECORD_TEXT];
+    uint8_t address[16];
     /* connected: ms of the dial; closed: ms, bytes to the backend, bytes to the client */
-    double numbers[RECORD_TEXT / sizeof(double)];
+    double numbers[RECORD_VALUE / sizeof(double)];
   } u;
 };
 _Static_assert(sizeof(struct record) == 64, "event-records.ts reads records of 64 bytes");
