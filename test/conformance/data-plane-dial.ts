@@ -28,6 +28,30 @@ export function dialSuite(t: Test, make: MakeEngine): void {
     t.ok(closed.durationMs >= rttMs, 'the connection lasted at least as long as its dial');
   });
 
+  t.test('a backend behind many that did not answer at once is connected, and so is the next', async (t) => {
+    const rig = await Rig.start(t, make);
+    const port = await rig.listen();
+    const refusing = refusingPort(t);
+    const to = await backend(t);
+    for (let round = 0; round < 2; round++) {
+      const near = await client(t, port);
+      const { conn } = await rig.next('accepted');
+      for (let dials = 0; dials < 40; dials++) {
+        rig.connect(conn, refusing);
+        t.equal((await rig.next('connectFailed')).code, 'ECONNREFUSED');
+      }
+      rig.connect(conn, to.port);
+      await rig.next('connected');
+      const far = await to.accept();
+      far.socket.write('greeting');
+      near.socket.end('here');
+      t.equal((await far.read().all()).toString(), 'here');
+      far.socket.end();
+      t.equal((await near.read().all()).toString(), 'greeting');
+      t.equal((await rig.closed(conn)).reason, 'finished');
+    }
+  });
+
   t.test('an endpoint that is not one fails like a dial', async (t) => {
     const rig = await Rig.start(t, make);
     await client(t, await rig.listen());

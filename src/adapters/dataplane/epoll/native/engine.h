@@ -81,6 +81,8 @@ typedef struct engine {
   struct listeners listeners;
   /* All dials have the same time, so the first to start is the first to run out of it. */
   struct queue dials;
+  /* How many in a row had no answer at once. */
+  uint32_t dials_unanswered;
   /* Open connections that have more to move than one turn of the loop is to bring. */
   struct queue bulk;
   /* Bytes that were moved in this turn. */
