@@ -249,7 +249,7 @@ export class ProxyService {
     this.#options.metrics.refused(reason);
     this.#options.outcomes.refused(reason, now);
     this.#options.accessLog.write({
-      client: address.text,
+      client: address,
       country: locate(this.#options.geo, address)?.country ?? null,
       listener: listener.name,
       backend: null,
@@ -269,7 +269,7 @@ export class ProxyService {
   #recordClosed(lease: ConnectionLease, close: SlotEnd, report: Omit<ClosedReport, 'reason' | 'connected'>): void {
     this.#options.metrics.closed(close, report.bytesToBackend, report.bytesToClient);
     this.#options.accessLog.write({
-      client: lease.address.text,
+      client: lease.address,
       country: lease.country,
       listener: lease.listener,
       backend: lease.backendId,

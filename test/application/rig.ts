@@ -57,7 +57,7 @@ export const CLOSED: ClosedReport = {
 export class Rig {
   now = 0;
   readonly metrics = new CountingMetrics();
-  readonly records: AccessRecord[] = [];
+  readonly records: (Omit<AccessRecord, 'client'> & { readonly client: string })[] = [];
   readonly ledger = new ConnectionLedger<ConnectionLease>();
   readonly bindings: MemoryBindings;
   readonly routing: RoutingState<ConnectionLease>;
@@ -95,7 +95,7 @@ export class Rig {
       ...this.decisions,
       listeners,
       metrics: this.metrics,
-      accessLog: { isBehind: false, write: (record) => this.records.push(record) },
+      accessLog: { isBehind: false, write: (record) => this.records.push({ ...record, client: record.client.text }) },
       boundary: this.boundary,
       outcomes: this.outcomes,
       later: (work) => this.later(work),

@@ -1,10 +1,11 @@
 import type { FailedDial } from '../../domain/blame.ts';
+import type { ClientAddress } from '../../domain/client-address.ts';
 import type { SlotEnd } from '../../domain/close-reasons.ts';
 import type { PickReason, RefusalReason } from '../../domain/entities.ts';
 
 /** One client connection, told when it is over. */
 export interface AccessRecord {
-  readonly client: string;
+  readonly client: ClientAddress;
   /** `null`: the GeoIP database does not say, or nobody asked it since the client was turned away first. */
   readonly country: string | null;
   readonly listener: string;
@@ -32,5 +33,6 @@ export interface AccessRecord {
 export interface AccessLog {
   /** More waits to be written than should: whoever has many records at once waits with the next ones. */
   readonly isBehind: boolean;
+  /** The record is the caller's, and may be another one's after the call. */
   write(record: AccessRecord): void;
 }

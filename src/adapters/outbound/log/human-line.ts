@@ -15,12 +15,17 @@ function clockTime(time: Date): string {
   return time.toTimeString().slice(0, 8);
 }
 
+type ConnectionFacts = Pick<
+  AccessRecord,
+  'client' | 'backend' | 'why' | 'close' | 'totalMs' | 'bytesToBackend' | 'bytesToClient' | 'tried'
+>;
+
 /** `01:50:01 127.0.0.1 -> b2 rebound finished 5 ms 78/199 B`: bytes to the backend, and to the client. Dials that failed behind: `; b1 ECONNREFUSED`. */
-export function connectionLine(record: AccessRecord, time: Date): string {
+export function connectionLine(record: ConnectionFacts, time: Date): string {
   const { client, backend, why, close, totalMs, bytesToBackend, bytesToClient, tried = [] } = record;
   const before = tried.map(({ backend, code }) => `; ${printable(backend)} ${code}`).join('');
   const to = backend === null ? '(nobody)' : printable(backend);
-  return `${clockTime(time)} ${client} -> ${to} ${why} ${close} ${Math.round(totalMs)} ms ${bytesToBackend}/${bytesToClient} B${before}\n`;
+  return `${clockTime(time)} ${client.text} -> ${to} ${why} ${close} ${Math.round(totalMs)} ms ${bytesToBackend}/${bytesToClient} B${before}\n`;
 }
 
 /** What is as it should be needs no word for that. */

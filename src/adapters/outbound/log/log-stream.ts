@@ -1,179 +1,163 @@
 // Runs in: primary
-import { write, writeSync } from 'node:fs';
-import { codeOf } from '../../../errors.ts';
+import { Worker } from 'node:worker_threads';
+import type { AccessRecord } from '../../../application/ports/access-log.ts';
+import type { LineOptions } from './access-line.ts';
+import { EntryKind, LogRing, TEXT_HEADER_BYTES } from './log-ring.ts';
+import { NO_NAME, ROW_BYTES, writeRow } from './log-rows.ts';
+import { LogWriter } from './log-writer.ts';
+import type { WriterSetup } from './writer-setup.ts';
 
-/** Lines that need not be seen at once gather for so long, in ms, or up to so many bytes, before they are written. */
-const GATHER_MS = 200;
+/** From so many bytes on, lines that need not be seen at once are written all the same. */
 const GATHER_BYTES = 64 << 10;
-/** Bytes that may wait for a reader or a disk that is slower than we are; lines beyond them are dropped and counted. */
-const MAX_WAITING_BYTES = 16 << 20;
-/** What of them is a sign that whoever can wait should. */
-const BEHIND_BYTES = MAX_WAITING_BYTES / 4;
-/** Written at once, unless a line alone is longer: to encode it all would hold up the loop. */
-const BLOCK_BYTES = 1 << 20;
-const NEWLINE = 0x0a;
+/** Names that the thread is told; then it is told anew. */
+const MAX_NAMES = 200_000;
+/** A thread that died is not started again at once. */
+const RESTART_MS = 1000;
+/** Between two looks at whether everything is written. */
+const LOOK_MS = 5;
+/** For the thread to end what it is writing, at the end of the process. */
+const LAST_WRITE_MS = 100;
 
-/** Writes a block; `done` is told how many bytes of it were written, all but for an error. Never waits for the reader. */
-type Sink = (block: Buffer, done: (written: number) => void) => void;
+const THREAD = new URL('../../../../workers/write-log.ts', import.meta.url);
+
+export interface LogStreamOptions extends LineOptions {
+  /** Lines come through again, and so many before them did not. */
+  readonly onThrough: (lost: number) => void;
+  /** The code of the thread. Default: the one that this is made for. */
+  readonly thread?: URL;
+  /** The thread died; it is started again. */
+  readonly onThreadFailed: (error: unknown) => void;
+}
 
 /**
- * Lines on their way to a descriptor, in order. A log must never end, or hold up, what it tells of: nothing here blocks
- * the loop when the reader stalls, throws when the disk is full, or grows without bound; what cannot be written is
- * dropped and counted.
+ * Lines on their way to a descriptor, in order. A log must never end, or hold up, what it tells of: they are made of rows,
+ * and written, by a thread, which may wait for a reader that stalls; nothing here blocks the loop, throws when the disk is
+ * full, or grows without bound. What there is no room for, or cannot be written, is dropped and counted.
  */
 export class LogStream {
-  dropped = 0;
-  /** When a line was dropped last, as `performance.now()` tells it. */
-  droppedAt = Number.NEGATIVE_INFINITY;
-  /** Of `dropped`, what `onThrough` was told. */
-  #told = 0;
-  readonly #onThrough: (lost: number) => void;
+  readonly #ring = new LogRing();
   readonly #fd: number;
-  readonly #sink: Sink;
-  #waiting: string[] = [];
-  #bytes = 0;
-  #writing = false;
-  /** What was written last is the beginning of a line whose end was not: a disk that was full. */
-  #cut = false;
-  #timer: NodeJS.Timeout | null = null;
-  #idle: (() => void) | null = null;
+  readonly #options: LogStreamOptions;
+  readonly #names = new Map<string, number>();
+  /** Of the lines that were lost, what `onThrough` was told. */
+  #told = 0;
+  #over = false;
 
-  /** `onThrough`: lines come through again, and so many before them did not. */
-  constructor(fd: number, onThrough: (lost: number) => void = () => {}) {
+  constructor(fd: number, options: LogStreamOptions) {
     this.#fd = fd;
-    this.#onThrough = onThrough;
-    this.#sink = threadSink(fd);
+    this.#options = options;
+    this.#start();
+  }
+
+  /** Lines that were lost. */
+  get dropped(): number {
+    return this.#ring.lost;
+  }
+
+  /** When a line was lost last, in ms since 1970; 0: none was. */
+  get droppedAt(): number {
+    return this.#ring.lostAt;
   }
 
   get isBehind(): boolean {
-    return this.#bytes > BEHIND_BYTES;
+    return this.#ring.isBehind;
   }
 
   /** For a line that somebody waits for. */
   write(line: string): void {
-    this.#add(line);
-    this.#flush();
+    if (this.#text(EntryKind.text, line, 0)) this.#ring.hurry();
+    else this.#ring.lose(1);
   }
 
   /** For one of many lines. */
-  gather(line: string): void {
-    this.#add(line);
-    if (this.#bytes >= GATHER_BYTES) this.#flush();
-    else this.#timer ??= setTimeout(() => this.#flush(), GATHER_MS).unref();
+  gather(record: AccessRecord, time: number): void {
+    const listener = this.#nameOf(record.listener);
+    const backend = record.backend === null ? NO_NAME : this.#nameOf(record.backend);
+    const tried = record.tried === undefined ? null : Buffer.from(JSON.stringify(record.tried));
+    const at = backend < 0 || listener < 0 ? -1 : this.#ring.reserve(EntryKind.row, ROW_BYTES + (tried?.length ?? 0));
+    if (at < 0) {
+      this.#ring.lose(1);
+      return;
+    }
+    writeRow(this.#ring.view, at, record, { time, listener, backend }, tried);
+    this.#ring.commit();
+    if (this.#ring.waiting >= GATHER_BYTES) this.#ring.hurry();
   }
 
   /** Resolves with true when everything is written or dropped, with false when `timeoutMs` passed before. */
   async end(timeoutMs: number): Promise<boolean> {
-    this.#flush();
-    if (!this.#writing) return true;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<boolean>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs, false);
-    });
-    const idle = new Promise<boolean>((resolve) => {
-      this.#idle = () => resolve(true);
-    });
-    const done = await Promise.race([idle, late]);
-    clearTimeout(timer);
-    return done;
+    const until = performance.now() + timeoutMs;
+    while (!this.#isWritten()) {
+      this.#ring.hurry();
+      if (performance.now() >= until) return false;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+    return true;
   }
 
   /** What waits, when the process is about to end without another turn of its loop. */
   endNow(): void {
-    // A write that is under way may be what the reader does not take. Without one, less than a block waits.
-    if (this.#writing || this.#waiting.length === 0) return;
-    const { lines, block } = this.#take();
-    let written = 0;
-    try {
-      while (written < block.length) written += writeSync(this.#fd, block, written);
-    } catch {
-      // Counted below.
-    }
-    this.#account(lines, block, written);
+    this.#over = true;
+    // A write that is under way may be what the reader does not take.
+    if (this.#isWritten() || !this.#ring.acquire(LAST_WRITE_MS)) return;
+    const writer = new LogWriter(this.#ring, this.#fd, this.#options, this.#names);
+    while (writer.writeBlock());
+    this.#ring.release();
   }
 
-  #add(line: string): void {
-    if (this.#bytes + line.length > MAX_WAITING_BYTES) {
-      this.#drop(1);
-      return;
-    }
-    this.#waiting.push(line);
-    this.#bytes += line.length;
+  #isWritten(): boolean {
+    return this.#ring.waiting === 0 && !this.#ring.isWriting;
   }
 
-  #take(): { lines: readonly string[]; block: Buffer } {
-    let bytes = 0;
-    let count = 0;
-    while (count < this.#waiting.length) {
-      bytes += this.#waiting[count]!.length;
-      if (bytes > BLOCK_BYTES && count > 0) break;
-      count++;
-    }
-    const lines = this.#waiting.splice(0, count);
-    for (const line of lines) this.#bytes -= line.length;
-    const block = Buffer.from((this.#cut ? '\n' : '') + lines.join(''));
-    return { lines, block };
+  /** The number of a name, which the thread has been told; -1: there is no room to tell it. */
+  #nameOf(name: string): number {
+    const known = this.#names.get(name);
+    if (known !== undefined) return known;
+    if (this.#names.size === MAX_NAMES) this.#names.clear();
+    const number = this.#names.size + 1;
+    if (!this.#text(EntryKind.name, name, number)) return -1;
+    this.#names.set(name, number);
+    return number;
   }
 
-  /** Counts the lines of which not all was written, and remembers whether the next one must begin with an end of line. */
-  #account(lines: readonly string[], block: Buffer, written: number): void {
-    if (written < block.length) {
-      let end = this.#cut ? 1 : 0;
-      const lost = lines.filter((line) => {
-        end += Buffer.byteLength(line);
-        return end > written;
-      });
-      this.#drop(lost.length);
-    }
-    if (written > 0) this.#cut = block[written - 1] !== NEWLINE;
-  }
-
-  #drop(lines: number): void {
-    this.dropped += lines;
-    this.droppedAt = performance.now();
+  #text(kind: number, text: string, number: number): boolean {
+    const bytes = Buffer.from(text);
+    const at = this.#ring.reserve(kind, TEXT_HEADER_BYTES + bytes.length);
+    if (at < 0) return false;
+    this.#ring.setText(at, number, bytes);
+    this.#ring.commit();
+    return true;
   }
 
   /** Once all is written, so that a reader who is slow for long is told once. */
   #tellLost(): void {
     const lost = this.dropped - this.#told;
-    if (lost === 0 || this.#waiting.length > 0) return;
+    if (lost === 0 || this.#ring.waiting > 0) return;
     this.#told = this.dropped;
-    this.#onThrough(lost);
+    this.#options.onThrough(lost);
   }
 
-  #flush(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    if (this.#writing) return;
-    if (this.#waiting.length === 0) {
-      this.#idle?.();
-      return;
-    }
-    this.#writing = true;
-    const { lines, block } = this.#take();
-    this.#sink(block, (written) => {
-      this.#writing = false;
-      this.#account(lines, block, written);
-      if (written === block.length) this.#tellLost();
-      this.#flush();
+  #start(): void {
+    const { forPeople, isoTime, pid } = this.#options;
+    const options = { forPeople, isoTime, pid };
+    // One that died may have been told names, which rows that wait still use.
+    const workerData: WriterSetup = { shared: this.#ring.shared, fd: this.#fd, options, names: this.#names };
+    const thread = new Worker(this.#options.thread ?? THREAD, {
+      workerData,
+      execArgv: [],
+      stdout: false,
+      stderr: false,
     });
+    // Everything is written, and something was not.
+    thread.on('message', () => this.#tellLost());
+    thread.on('error', (error) => this.#options.onThreadFailed(error));
+    thread.once('exit', () => {
+      if (this.#over) return;
+      // It may have died while it wrote.
+      this.#ring.release();
+      setTimeout(() => this.#start(), RESTART_MS).unref();
+    });
+    // Behind the listeners, which hold the process.
+    thread.unref();
   }
-}
-
-/**
- * Writes in a thread of the pool, which may wait for a reader that stalls; one at a time, so that it is one thread. Not by
- * a non-blocking descriptor: whether this one blocks is shared with every process that has it, and starting one sets it.
- */
-function threadSink(fd: number): Sink {
-  return (block, done) => {
-    const attempt = (from: number): void => {
-      write(fd, block, from, block.length - from, null, (error, written) => {
-        if (error !== null && codeOf(error) !== 'EAGAIN') done(from);
-        else if (error !== null) setTimeout(attempt, GATHER_MS, from);
-        else if (from + written < block.length) attempt(from + written);
-        else done(block.length);
-      });
-    };
-    attempt(0);
-  };
 }

@@ -3,7 +3,8 @@ import { isatty } from 'node:tty';
 import pino, { type DestinationStream } from 'pino';
 import type { AccessLog, AccessRecord } from '../../../application/ports/access-log.ts';
 import type { Log } from '../../../application/ports/log.ts';
-import { connectionLine, humanLine, type LogObject } from './human-line.ts';
+import { messageOf } from '../../../errors.ts';
+import { humanLine, type LogObject } from './human-line.ts';
 import { LogStream } from './log-stream.ts';
 
 /** JSON lines on stdout, or text for people when that is a terminal; both kinds of records in one stream, in order. */
@@ -22,47 +23,31 @@ const LATELY_MS = 60_000;
 
 /** `isoTime`: records tell the time as ISO 8601 texts, instead of as ms since 1970. */
 export function openLogs({ debug, isoTime = false }: { debug: boolean; isoTime?: boolean }): Logs {
-  const stream = new LogStream(1, (lost) => {
-    log.warn({ lost }, 'log lines were lost: the disk was full, or the reader stalled');
+  const forPeople = isatty(1);
+  const stream = new LogStream(1, {
+    forPeople,
+    isoTime,
+    pid: process.pid,
+    onThrough: (lost) => log.warn({ lost }, 'log lines were lost: the disk was full, or the reader stalled'),
+    onThreadFailed: (error) => log.error({ reason: messageOf(error) }, 'the thread that writes the log failed'),
   });
   process.on('exit', () => stream.endNow());
-  const people = isatty(1) ? forPeople(stream) : null;
-  const { pid } = process;
-  const now = isoTime ? () => `"${new Date().toISOString()}"` : () => String(Date.now());
-  const log = logger(debug, isoTime, people ?? stream);
+  const log = logger(debug, isoTime, forPeople ? linesForPeople(stream) : stream);
   return {
     log,
     accessLog: {
       get isBehind() {
         return stream.isBehind;
       },
-      write: (record: AccessRecord) => {
-        stream.gather(people === null ? accessLine(pid, now(), record) : connectionLine(record, new Date()));
-      },
+      write: (record: AccessRecord) => stream.gather(record, Date.now()),
     },
     dropped: () => stream.dropped,
-    lostLately: () => (performance.now() - stream.droppedAt < LATELY_MS ? stream.dropped : 0),
+    lostLately: () => (Date.now() - stream.droppedAt < LATELY_MS ? stream.dropped : 0),
     end: (timeoutMs) => stream.end(timeoutMs),
   };
 }
 
-/**
- * The line that pino would write. It is written for every connection, and pino's own way to it, which has to cope with any
- * value, takes twenty times as long. What is not quoted here is a number, a word of ours, or an address in its normal form.
- */
-function accessLine(pid: number, time: string, record: AccessRecord): string {
-  const tried = record.tried === undefined ? '' : `"tried":${JSON.stringify(record.tried)},`;
-  return (
-    `{"level":"info","time":${time},"pid":${pid},"client":"${record.client}",` +
-    `"country":${JSON.stringify(record.country)},"listener":${JSON.stringify(record.listener)},` +
-    `"backend":${JSON.stringify(record.backend)},"why":"${record.why}","close":"${record.close}",` +
-    `"attempts":${record.attempts},"pickMs":${record.pickMs},"connectMs":${record.connectMs},` +
-    `"totalMs":${record.totalMs},"bytesToBackend":${record.bytesToBackend},` +
-    `"bytesToClient":${record.bytesToClient},${tried}"routingVersion":${record.routingVersion},"msg":"connection"}\n`
-  );
-}
-
-function forPeople(stream: LogStream): DestinationStream {
+function linesForPeople(stream: LogStream): DestinationStream {
   return { write: (json) => stream.write(humanLine(JSON.parse(json) as LogObject, new Date())) };
 }
 

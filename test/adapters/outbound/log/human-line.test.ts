@@ -1,8 +1,9 @@
 import t from 'tap';
 import { connectionLine, humanMessage } from '../../../../src/adapters/outbound/log/human-line.ts';
+import { ClientAddress } from '../../../../src/domain/client-address.ts';
 
 const record = {
-  client: '127.0.0.1',
+  client: new ClientAddress(4, 0x7f000001),
   country: null,
   listener: '127.0.0.1:8080',
   backend: 'b2',
