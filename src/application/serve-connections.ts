@@ -99,7 +99,7 @@ export class ServeConnections {
   readonly #justConnected: Connection[] = [];
   readonly #answers: Answered = {
     answered: (connection, seq, answer) => this.#answered(connection, seq, answer),
-    waits: () => {},
+    waits: ({ conn }) => this.#dataPlane.watchHangUp(conn),
   };
   #lastSeq = 0;
 

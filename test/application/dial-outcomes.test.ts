@@ -64,6 +64,16 @@ t.test('what this host lacks is no failure of a backend', async (t) => {
   t.same(told, ['descriptors EMFILE a', 'descriptors EMFILE a', 'descriptors EMFILE a']);
 });
 
+t.test("a client that leaves before it has a backend is nobody's lack", async (t) => {
+  const told: string[] = [];
+  const outcomes = new DialOutcomes({ happened: () => told.push('a lack'), turnedAway: (reason) => told.push(reason) });
+  outcomes.refused('client_left', 0);
+  outcomes.refused('pick_timeout', 0);
+  t.same(told, ['pick_timeout']);
+  t.match(outcomes.turnedAway(0), [['pick_timeout', {}]]);
+  t.equal(outcomes.turnedAway(0).length, 1);
+});
+
 t.test('what a router on the way says is no lack of ours', async (t) => {
   const outcomes = new DialOutcomes();
   for (const now of [0, 1, 2]) outcomes.failed('L', 'a', 'EHOSTUNREACH', false, now);

@@ -243,6 +243,45 @@ t.test(
   },
 );
 
+t.test('a worker is told of a pick that is not answered at once, and of no other', async (t) => {
+  const { workers } = await setUp(3, { patienceMs: 70 });
+  const [a, b, c] = workers as [Worker, Worker, Worker];
+  a.pick(1, '10.0.0.1');
+  a.pick(2, '10.0.0.1', 1);
+  await nextTurn();
+  t.same(a.waited, []);
+  b.pick(7, '10.0.0.2');
+  b.pick(8, '10.0.0.3', 1);
+  await nextTurn();
+  c.pick(9, '10.0.0.4');
+  await nextTurn();
+  t.same([a.waited, b.waited, c.waited], [[], [[7, 140]], [[9, 140]]], 'for the round under way, and the next');
+  t.ok(b.flushes > 0 && c.flushes > 0);
+});
+
+t.test('whoever gives a pick up is counted once, whether it was looked at or not', async (t) => {
+  const { rig, desk, workers } = await setUp();
+  const [a, b] = workers as [Worker, Worker];
+  const accepted = () => rig.metrics.counts.accepted;
+  a.pick(1, '10.0.0.1');
+  desk.withdraw(a, 1);
+  t.equal(accepted(), 1, 'before it was looked at');
+  a.pick(2, '10.0.0.1');
+  await nextTurn();
+  desk.withdraw(a, 2);
+  t.equal(accepted(), 2, 'when it is answered');
+  b.pick(1, '10.0.0.2');
+  await nextTurn();
+  t.equal(desk.waiting, 1);
+  desk.withdraw(b, 1);
+  desk.withdraw(b, 1);
+  t.equal(desk.waiting, 0);
+  t.equal(accepted(), 3, 'while it waits');
+  a.synced(1);
+  await nextTurn();
+  t.same(b.news(), []);
+});
+
 t.test('a pick that its worker gave up is not answered', async (t) => {
   const { rig, desk, workers } = await setUp();
   const [a, b] = workers as [Worker, Worker];

@@ -21,6 +21,8 @@ export class ScriptedDataPlane implements DataPlane {
   readonly wants = new Map<Conn, Wants>();
   /** Connections that were dialled as contended. */
   readonly contended = new Set<Conn>();
+  /** Connections whose leave is to be told as it comes. */
+  readonly watched = new Set<Conn>();
   /** How often it was asked to settle. */
   settles = 0;
 
@@ -36,10 +38,13 @@ export class ScriptedDataPlane implements DataPlane {
   stopAccepting(): void {}
   acceptBelow(): void {}
   standBy(): void {}
-  watchHangUp(): void {}
   prereadMore(): void {}
   settle(): void {
     this.settles++;
+  }
+
+  watchHangUp(conn: Conn): void {
+    this.watched.add(conn);
   }
 
   connect(conn: Conn, { to, contended }: Dial): void {

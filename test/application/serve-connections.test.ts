@@ -21,6 +21,7 @@ class HoldingPicker implements BackendPicker {
   readonly #picker: InProcessPicker;
   /** Why each would not be served if it were taken back. */
   readonly #asked = new Map<number, RefusalReason>();
+  readonly #askers = new Map<number, Asker>();
   readonly answers: (() => void)[] = [];
   readonly reports: string[] = [];
   flushes = 0;
@@ -33,6 +34,7 @@ class HoldingPicker implements BackendPicker {
 
   pick(request: PickRequest, asker: Asker): void {
     const { seq } = request;
+    this.#askers.set(seq, asker);
     this.#asked.set(seq, this.lost ? 'primary_silent' : 'client_left');
     const answered = (_seq: number, answer: PickAnswer) => {
       this.answers.push(() => this.#asked.delete(seq) && asker.answered(seq, answer));
@@ -65,6 +67,11 @@ class HoldingPicker implements BackendPicker {
   }
   flush(): void {
     this.flushes++;
+  }
+
+  /** The primary says that the answer does not come at once. */
+  wait(seq: number): void {
+    this.#askers.get(seq)?.waits?.(seq);
   }
 
   /** Lets every answer go that the primary has given by now. */
@@ -230,6 +237,18 @@ for (const isAnswered of [false, true]) {
     t.match(rig.metrics.counts, { accepted: 1, 'refused client_left': 1 });
   });
 }
+
+t.test('a client that is told to wait is watched, so that its leave is known as it comes', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }]);
+  const { picker, engine } = worker(rig);
+  engine.emit(accepted(1), accepted(2));
+  t.same([...engine.watched], [], 'it is no use for an answer that comes at once');
+  picker.wait(2);
+  t.same([...engine.watched], [2]);
+  engine.emit(closed(2, 'client_reset'));
+  t.same(picker.reports, ['unserved client_left']);
+});
 
 t.test('a client that leaves while another backend is picked for it is reported with what was tried', async (t) => {
   const rig = new Rig();

@@ -150,7 +150,7 @@ export class WorkerSession implements DeskWorker {
     const { boundary, onDropped, onBooked } = this.#options;
     if (this.#over) return;
     const dropped = this.#dropped + malformed;
-    if (dropped > 0) onDropped(dropped);
+    if (dropped > 0) boundary.run('worker', () => onDropped(dropped));
     boundary.run('worker', onBooked);
   }
 

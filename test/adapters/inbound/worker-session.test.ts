@@ -131,6 +131,78 @@ t.test('malformed messages, and those about nothing, are counted and change noth
   await until('the slot to be given back', () => rig.ledger.total === 0);
 });
 
+const unserved = (seq: number, reason: string) => [FromWorker.unserved, seq, 0, IPV4, reason, 5, []];
+
+for (const when of ['in one breath with its pick', 'when it was answered'] as const) {
+  t.test(`a client that leaves ${when} has one record, and no slot`, async (t) => {
+    const { rig, told, say, heard, next } = await setUp(t, [{ id: 'a', hardLimit: 1 }]);
+    say(HELLO, pick(1));
+    if (when === 'when it was answered') await next('assigned', 1);
+    // As both sides say it when the assignment crosses with the leave.
+    say(unserved(1, 'client_left'), [FromWorker.abandoned, 1]);
+    say(pick(2, '10.0.0.2'));
+    await next('assigned', 2);
+    t.equal(
+      heard.some(([kind, seq]) => kind === 'assigned' && seq === 1),
+      when === 'when it was answered',
+    );
+    t.equal(rig.ledger.total, 1);
+    t.equal(rig.boundTo('10.0.0.1'), null);
+    t.match(rig.records, [{ client: '10.0.0.1', backend: null, why: 'client_left', totalMs: 5 }]);
+    t.equal(rig.records.length, 1);
+    t.match(rig.metrics.counts, { accepted: 2, 'refused client_left': 1 });
+    t.equal(told.dropped, 0);
+  });
+}
+
+t.test('a client that leaves while it waits for a full backend does not hold up those behind it', async (t) => {
+  const { rig, say, heard, next } = await setUp(t, [{ id: 'a', hardLimit: 1 }]);
+  say(HELLO, pick(1));
+  await next('assigned', 1);
+  say(pick(2, '10.0.0.2'), pick(3, '10.0.0.3'));
+  t.same(await next(FromPrimary.waits, 2), [FromPrimary.waits, 2, 1_200_000]);
+  const [, round] = await next(FromPrimary.sync);
+  say([FromWorker.unserved, 2, 0, Uint8Array.of(10, 0, 0, 2), 'client_left', 5, []], closed(1));
+  say([FromWorker.synced, round]);
+  await next('assigned', 3);
+  t.notOk(heard.some(([kind, seq]) => kind === 'assigned' && seq === 2));
+  t.equal(rig.ledger.total, 1);
+  t.same(
+    rig.records.map(({ client, why }) => `${client} ${why}`),
+    ['10.0.0.2 client_left', '10.0.0.1 picked'],
+  );
+  t.equal(rig.metrics.counts.accepted, 3);
+});
+
+t.test('a worker learns where a backend is once, and again when it moved', async (t) => {
+  const { rig, say, heard, next } = await setUp(t, [{ id: 'a', port: 9000 }]);
+  say(HELLO, pick(1), pick(2));
+  await next('assigned', 2);
+  await rig.serve([{ id: 'a', port: 9001 }]);
+  say(pick(3));
+  await next('assigned', 3);
+  t.same(heard.slice(1), [
+    [FromPrimary.backend, 0, 'a', '127.0.0.1', 9000],
+    ['assigned', 1, 0, 'picked', false],
+    ['assigned', 2, 0, 'bound', false],
+    [FromPrimary.backend, 0, 'a', '127.0.0.1', 9001],
+    ['assigned', 3, 0, 'bound', false],
+  ]);
+});
+
+t.test('an owner that cannot count what was dropped costs nothing of what follows', async (t) => {
+  const { rig, told, say, next } = await setUp(t);
+  Object.defineProperty(told, 'dropped', {
+    get: () => 0,
+    set: () => {
+      throw new Error('no count');
+    },
+  });
+  say(HELLO, [99], pick(1));
+  await next('assigned', 1);
+  t.equal(rig.boundary.counts().get('worker'), 1);
+});
+
 t.test('a worker that sends what is no frame is given up, and holds nothing once its process is gone', async (t) => {
   const { rig, told, say, next, theirs, session } = await setUp(t);
   say(HELLO, pick(1));

@@ -29,15 +29,19 @@ function asking(picker: ReturnType<typeof openPicker>['picker']) {
   return (client = '10.0.0.1') => {
     const seq = ++lastSeq;
     const answers: PickAnswer[] = [];
+    const waits: number[] = [];
     const answer = new Promise<string>((resolve) => {
       const answered = (_seq: number, answer: PickAnswer) => {
         answers.push(answer);
         resolve(answer.kind === 'assigned' ? answer.backendId : answer.reason);
       };
-      picker.pick({ seq, listener: 0, address: address(client), tried: [] }, { answered });
+      picker.pick(
+        { seq, listener: 0, address: address(client), tried: [] },
+        { answered, waits: (seq) => waits.push(seq) },
+      );
     });
     picker.flush();
-    return { seq, answer, answers };
+    return { seq, answer, answers, waits };
   };
 }
 
@@ -67,6 +71,74 @@ t.test('a pick that nobody answers times out; its late assignment is abandoned',
   t.same(await hear(FromWorker.abandoned), [FromWorker.abandoned, seq]);
   t.equal(answers.length, 1);
   t.equal(heard.filter(([kind]) => kind === FromWorker.abandoned).length, 1, 'a refusal needs no such thing');
+});
+
+t.test('a pick that the primary asks to wait for is given up only later', async (t) => {
+  const { ask, say, hear } = await setUp(t, 60);
+  const [patient, other] = [ask(), ask()];
+  await hear('pick', other.seq);
+  say([FromPrimary.waits, patient.seq, 600_000], [FromPrimary.waits, 99, 600_000]);
+  t.equal(await other.answer, 'pick_timeout');
+  t.same(patient.waits, [patient.seq]);
+  t.same(other.waits, []);
+  // Beats at which it would have been given up.
+  t.equal(await ask().answer, 'pick_timeout');
+  t.same(patient.answers, []);
+  say(assigned(patient.seq));
+  t.equal(await patient.answer, 'a');
+});
+
+t.test('a pick that was taken back is not answered, and its slot goes back', async (t) => {
+  const { ask, say, hear, heard, picker, theirs } = await setUp(t);
+  const [one, two] = [ask(), ask()];
+  await hear('pick', two.seq);
+  t.equal(picker.cancel(one.seq), 'client_left');
+  say([FromPrimary.waits, one.seq, 10], assigned(one.seq), assigned(two.seq));
+  t.equal(await two.answer, 'a');
+  t.same(await hear(FromWorker.abandoned), [FromWorker.abandoned, one.seq]);
+  theirs.destroy();
+  t.same([one.answers, one.waits], [[], []]);
+  t.equal(heard.filter(([kind]) => kind === FromWorker.abandoned).length, 1);
+});
+
+t.test('a pick that was refused without a question, and taken back in the same turn, has that reason', async (t) => {
+  const { ask, picker, theirs, lost } = await setUp(t);
+  theirs.destroy();
+  await lost;
+  const { seq, answers } = ask();
+  t.equal(picker.cancel(seq), 'primary_silent');
+  t.equal(picker.cancel(seq), 'client_left', 'it is told once');
+  await nextTurn();
+  t.same(answers, []);
+});
+
+t.test('first picks are records, further ones are messages with what was tried; both families', async (t) => {
+  const { picker, hear } = await setUp(t);
+  const nobody = { answered: () => {} };
+  const tried = [{ backend: 'b', code: 'ECONNREFUSED', ms: 1.5, ours: false }];
+  const v6 = address('2001:db8::7');
+  picker.pick({ seq: 1, listener: 3, address: v6, tried: [] }, nobody);
+  picker.pick({ seq: 2, listener: 4, address: v6, tried }, nobody);
+  picker.pick({ seq: 3, listener: 4, address: address('10.0.0.1'), tried }, nobody);
+  picker.unserved({ seq: 2, listener: 4, address: v6, reason: 'no_route', totalMs: 7, tried });
+  picker.flush();
+  t.same(await hear('pick'), ['pick', 1, 3, '2001:db8::7']);
+  const dials = [['b', 'ECONNREFUSED', 1.5, false]];
+  const bytes = Buffer.from('20010db8000000000000000000000007', 'hex');
+  t.same(await hear(FromWorker.pickAgain, 2), [FromWorker.pickAgain, 2, 4, bytes, dials]);
+  t.same(await hear(FromWorker.pickAgain, 3), [FromWorker.pickAgain, 3, 4, Buffer.of(10, 0, 0, 1), dials]);
+  t.same(await hear(FromWorker.unserved), [FromWorker.unserved, 2, 4, bytes, 'no_route', 7, dials]);
+});
+
+t.test('a number stands for the backend that was told last', async (t) => {
+  const { ask, say } = await setUp(t);
+  const [one, two] = [ask(), ask()];
+  const told = [FromPrimary.backend, 0, 'b', '2001:db8::1', 7000];
+  say(assigned(one.seq), told, assigned(two.seq));
+  await two.answer;
+  const common = { kind: 'assigned', why: 'picked', contended: false };
+  t.same(one.answers, [{ ...common, backendId: 'a', endpoint: { host: '127.0.0.1', port: 9000 } }]);
+  t.same(two.answers, [{ ...common, backendId: 'b', endpoint: { host: '2001:db8::1', port: 7000 } }]);
 });
 
 t.test('asked for what the sockets know, it passes the question on, and the answer back', async (t) => {
@@ -154,6 +226,8 @@ t.test('clients whose picks time out together are turned away a bounded number a
     await nextTurn();
     now = answered();
     shares.push(now - before);
+    // So long that the next beat, which gives up by itself, comes before the last of them had its turn.
+    if (now > 0) holdUp(30);
   }
   t.same(new Set(await Promise.all(picks.map(({ answer }) => answer))), new Set(['pick_timeout']));
   t.ok(Math.max(...shares) <= 256, `${Math.max(...shares)} at most`);
