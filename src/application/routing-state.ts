@@ -68,7 +68,7 @@ export class RoutingState<L extends Lease = Lease> {
     try {
       if (changes.upserts.length + changes.removed.length <= MAX_DELTA_ROWS)
         this.#change(edit, changes, content.contentHash);
-      else await inSlices(this.#replace(edit, changes, content.contentHash));
+      else await inSlices(this.#replace(edit, changes, content));
     } catch (error) {
       edit.abandon();
       throw error;
@@ -82,12 +82,25 @@ export class RoutingState<L extends Lease = Lease> {
   #change(edit: TableEdit, { upserts, removed }: TableChanges, contentHash: string): void {
     const gone = removed.map((id) => edit.remove(id));
     const written = upserts.map((row) => edit.put(row));
-    this.#table = edit.finish(contentHash);
-    for (const slot of gone) this.#index.remove(slot);
-    for (const slot of written) this.#index.put(slot, this.#table.backend(slot));
+    const table = edit.finish(contentHash);
+    try {
+      for (const slot of gone) this.#index.remove(slot);
+      for (const slot of written) this.#index.put(slot, table.backend(slot));
+    } catch (error) {
+      // A defect of ours, and half of a change must not serve: back to the table that does, at once, whatever it takes.
+      const index = this.#emptyIndex(this.#table.end);
+      for (const _ of this.#enter(index, this.#table, this.#table.slotsBehind()));
+      this.#index = index;
+      throw error;
+    }
+    this.#table = table;
   }
 
-  *#replace(edit: TableEdit, { upserts, removed }: TableChanges, contentHash: string): Generator<void, void> {
+  *#replace(
+    edit: TableEdit,
+    { upserts, removed }: TableChanges,
+    content: TableImage | TableDelta,
+  ): Generator<void, void> {
     let done = 0;
     for (const id of removed) {
       edit.remove(id);
@@ -97,18 +110,33 @@ export class RoutingState<L extends Lease = Lease> {
       edit.put(row);
       if (++done % SLICE_ROWS === 0) yield;
     }
-    const table = edit.finish(contentHash);
+    const table = edit.finish(content.contentHash);
+    const slots: number[] = [];
+    for (const slot of table.slotsBehind()) {
+      slots.push(slot);
+      if (++done % SLICE_ROWS === 0) yield;
+    }
     const index = this.#emptyIndex(table.end);
     this.#nextIndex = index;
-    for (const slot of table.slotsBehind()) {
+    // An image has the same rows in the same order, and says in which they are entered with the least work.
+    yield* this.#enter(index, table, isDelta(content) ? slots : inRingOrder(content, slots));
+    this.#table = table;
+    this.#index = index;
+  }
+
+  *#enter(index: PickIndex, table: RoutingTable, slots: Iterable<number>): Generator<void, void> {
+    let done = 0;
+    for (const slot of slots) {
       index.putAsIn(this.#index, slot, table.backend(slot));
       if (++done % SLICE_ROWS === 0) yield;
     }
-    this.#table = table;
-    this.#index = index;
   }
 
   #emptyIndex(slots: number): PickIndex {
     return new PickIndex(this.#apps, (slot) => this.#ledger.connections(slot), slots);
   }
+}
+
+function* inRingOrder({ ring }: TableImage, slots: readonly number[]): Generator<number, void> {
+  for (const row of ring) yield slots[row]!;
 }

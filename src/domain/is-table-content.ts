@@ -3,7 +3,7 @@ import { MAX_DELTA_ROWS, type TableDelta } from './table-delta.ts';
 import type { TableContent, TableImage } from './table-image.ts';
 import { isRegionCode } from './value-objects.ts';
 
-/** What each column is made of, entry i of it being row i's. */
+/** What each column is made of; each has an entry for each row. */
 const COLUMNS = {
   idEnd: Uint32Array,
   hostEnd: Uint32Array,
@@ -15,6 +15,7 @@ const COLUMNS = {
   softLimit: Uint32Array,
   hardLimit: Uint32Array,
   flags: Uint8Array,
+  ring: Uint32Array,
 } as const satisfies Partial<Record<keyof TableImage, unknown>>;
 
 type Unknown<T> = Readonly<Record<keyof T, unknown>>;

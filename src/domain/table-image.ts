@@ -1,4 +1,5 @@
 import type { Backend } from './entities.ts';
+import { hashText } from './hash.ts';
 import { REGIONS } from './value-objects.ts';
 
 /** A row that cannot serve, and why. Text is cut short: it is the operator's, but may be anything. */
@@ -45,6 +46,8 @@ export interface TableImage extends TableContent {
   readonly hardLimit: Uint32Array;
   /** 1 healthy, 2 deleted */
   readonly flags: Uint8Array;
+  /** Row numbers in ring order: ascending by the hashes of the ids, equal hashes by id. */
+  readonly ring: Uint32Array;
 }
 
 export const MAX_NAMED_PROBLEMS = 20;
@@ -72,6 +75,7 @@ export function imageOf(rows: readonly Backend[], content: TableContent): TableI
   const ids = packTexts(rows.map((row) => row.id));
   const hosts = packTexts(rows.map((row) => row.host));
   const apps = new Dictionary();
+  const hashes = Uint32Array.from(rows, (row) => hashText(row.id));
   const countries = new Dictionary(['']);
   return {
     ...content,
@@ -89,6 +93,7 @@ export function imageOf(rows: readonly Backend[], content: TableContent): TableI
     softLimit: Uint32Array.from(rows, (row) => row.softLimit),
     hardLimit: Uint32Array.from(rows, (row) => row.hardLimit),
     flags: Uint8Array.from(rows, (row) => (row.healthy ? FLAG_HEALTHY : 0) | (row.deleted ? FLAG_DELETED : 0)),
+    ring: Uint32Array.from(rows.keys()).sort((a, b) => hashes[a]! - hashes[b]! || a - b),
   };
 }
 
@@ -125,6 +130,7 @@ export function transferables(image: TableImage): ArrayBuffer[] {
     image.softLimit,
     image.hardLimit,
     image.flags,
+    image.ring,
   ];
   return columns.map((column) => column.buffer as ArrayBuffer);
 }

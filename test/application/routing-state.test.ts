@@ -54,7 +54,7 @@ t.test(
       turns++;
       t.equal(rig.routing.table.version, 1);
       // A stride that is prime to the size visits every connection once, in no order.
-      for (let i = 0; i < 30 && closed < size; i++) rig.closed(1 + ((closed++ * 7919) % size));
+      for (let i = 0; i < 15 && closed < size; i++) rig.closed(1 + ((closed++ * 7919) % size));
       await nextTurn();
     }
     await installing;
@@ -99,6 +99,29 @@ t.test('few changes are made in one step, and the index in service stays', async
   t.equal(rig.routing.table.version, 4);
 });
 
+t.test('a change that fails in its midst leaves nothing behind', async (t) => {
+  const rig = new Rig();
+  await rig.serve([{ id: 'a' }, { id: 'b' }]);
+  const { table } = rig.routing;
+  const { ledger } = rig;
+  const known = Array.from(table.slotsBehind());
+  const connections = ledger.connections.bind(ledger);
+  ledger.connections = (slot) => {
+    if (!known.includes(slot) && ledger.slots.idOf(slot) === 'd') throw new Error('a count that is not there');
+    return connections(slot);
+  };
+  const change = [{ id: 'a' }, { id: 'b', healthy: false }, { id: 'c' }, { id: 'd' }];
+  await t.rejects(rig.install(change), /not there/);
+  t.equal(rig.routing.table, table);
+  t.equal(ledger.slots.slotOf('c'), -1);
+  const picks = new Set(Array.from({ length: 50 }, (_, n) => rig.got(n, `10.0.0.${n}`)));
+  t.same([...picks].sort(), ['a picked', 'b picked'], 'what serves is the table of before, whole');
+  ledger.connections = connections;
+  t.ok(await rig.install(change));
+  const later = new Set(Array.from({ length: 50 }, (_, n) => rig.got(100 + n, `10.0.1.${n}`)));
+  t.same([...later].sort(), ['c picked', 'd picked'], 'and then those of the next one, who have fewer connections');
+});
+
 t.test('many changes come whole: no pick sees some of them', async (t) => {
   const rig = new Rig();
   const size = 3000;
@@ -123,22 +146,31 @@ t.test('many changes come whole: no pick sees some of them', async (t) => {
 
 t.test('what is set while a table is replaced holds in the next one', async (t) => {
   const rig = new Rig();
-  const rows = (weight: number, from: number) =>
-    Array.from({ length: 2000 }, (_, i) => ({ id: `b${i}`, weight: i < from ? 1 : weight }));
-  await rig.serve(rows(1, 0));
-  const slotOf = (id: string) => rig.routing.table.slotOf(id);
-  const others = Array.from({ length: 1998 }, (_, i) => slotOf(`b${i + 2}`));
-  rig.routing.setUp(slotOf('b0'), false);
-  const installing = rig.install(rows(2, 2));
-  for (let turn = 0; turn < 30; turn++) await nextTurn();
-  t.equal(rig.routing.table.version, 1, 'in the midst of it');
-  rig.routing.setWeight(slotOf('b1'), 0);
+  const rows = (softLimit: number) =>
+    Array.from({ length: 3000 }, (_, i) => ({ id: `b${i}`, softLimit: i < 1500 ? 10 : softLimit }));
+  await rig.serve(rows(10));
+  const { table: before } = rig.routing;
+  const slotOf = (i: number) => before.slotOf(`b${i}`);
+  let installed = false;
+  const installing = rig.install(rows(20)).then(() => {
+    installed = true;
+  });
+  // One after another, at each moment of it; of rows that do not change.
+  const set: number[] = [];
+  for (let i = 0; !installed; i += 2) {
+    rig.routing.setUp(slotOf(i), false);
+    rig.routing.setWeight(slotOf(i + 1), 0);
+    set.push(slotOf(i), slotOf(i + 1));
+    await nextTurn();
+  }
   await installing;
-  t.equal(rig.routing.table.version, 2);
+  t.ok(set.length > 60 && set.length < 1500, `${set.length} were set`);
+  const { index, table } = rig.routing;
+  const others = Array.from(table.slotsBehind()).filter((slot) => !set.includes(slot));
   const client = { app: '', hash: 1, geo: null };
-  t.equal(rig.routing.index.pick(client, 'eu', others), -1);
-  rig.routing.setUp(slotOf('b0'), true);
-  t.equal(rig.routing.index.pick(client, 'eu', others), slotOf('b0'));
+  t.equal(index.pick(client, 'eu', others), -1);
+  rig.routing.setUp(set[0]!, true);
+  t.equal(index.pick(client, 'eu', others), set[0]);
 });
 
 t.test('changes one after another serve as the whole does, whoever is connected', async (t) => {

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { type BackendsQuery, pageOfBackends } from '../../src/application/page-backends.ts';
 import { summarizeBackends } from '../../src/application/summarize-backends.ts';
+import { BackendViews } from '../../src/application/view-backends.ts';
 import { Rig } from './rig.ts';
 
 /** A page, read at once. */
@@ -157,4 +158,27 @@ t.test('a large table is looked at in slices, between which others run', async (
   turns = 0;
   await summarizeBackends(rig.routing, rig.ledger, 10, turn);
   t.ok(turns >= 30 && turns <= 60, `${turns} slices for the summary`);
+});
+
+t.test('one whose row is gone is shown once, though it is let go and comes back while they are gathered', async (t) => {
+  const rig = new Rig();
+  await rig.serve(Array.from({ length: 600 }, (_, i) => ({ id: `b${i}` })));
+  const held = new Map<string, number>();
+  for (let seq = 1; held.size < 600; seq++) {
+    const answer = rig.pick(seq, `10.0.${seq >> 8}.${seq & 255}`);
+    if (answer?.kind === 'assigned') held.set(answer.backendId, seq);
+  }
+  await rig.serve([]);
+  const gathering = new BackendViews(rig.routing.table, rig.ledger).gone();
+  t.equal(gathering.next().done, false, 'some are left to gather');
+  const first = rig.ledger.slots.idOf(0);
+  rig.closed(held.get(first)!);
+  // Another backend gets its slot, and it a later one.
+  await rig.serve([{ id: 'another' }]);
+  await rig.serve([{ id: 'another', weight: 0 }, { id: first }]);
+  t.equal(rig.got(10_000, '10.9.0.1'), `${first} picked`);
+  await rig.serve([]);
+  t.ok(rig.ledger.slots.slotOf(first) > 500);
+  const { value: gone } = gathering.next();
+  t.same(gone, [...held.keys()].sort());
 });

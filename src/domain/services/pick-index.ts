@@ -185,10 +185,11 @@ export class PickIndex {
   }
 
   #leave(seat: IndexedSeat): void {
-    for (const bucket of seat.buckets.splice(0)) {
+    for (const bucket of seat.buckets) {
       if (seat.isUp) bucket.group.up--;
       bucket.group.remove(bucket, seat);
     }
+    seat.buckets = [];
   }
 
   #groupOf(groups: Map<string, RingGroup>, name: string): RingGroup {

@@ -13,7 +13,7 @@ export interface Seat {
   /** Its place on the ring: unsigned 32 bits. */
   readonly hash: number;
   /** Where it is a member, one of each group. */
-  readonly buckets: Bucket[];
+  buckets: readonly Bucket[];
 }
 
 /** Members that follow each other on the ring. Entry i of each column is member i's. */
@@ -24,12 +24,15 @@ export class Bucket {
   size = 0;
   /** The least of the loads. */
   min = Infinity;
-  slots = new Uint32Array(MIN_ROOM);
-  hashes = new Uint32Array(MIN_ROOM);
-  loads = new Float64Array(MIN_ROOM);
+  slots: Uint32Array;
+  hashes: Uint32Array;
+  loads: Float64Array;
 
-  constructor(group: RingGroup) {
+  constructor(group: RingGroup, room: number) {
     this.group = group;
+    this.slots = new Uint32Array(room);
+    this.hashes = new Uint32Array(room);
+    this.loads = new Float64Array(room);
   }
 
   /** The first member whose hash is at least `hash`; `size` when there is none. */
@@ -57,7 +60,8 @@ export class Bucket {
     this.loads[at] = load;
     this.size++;
     this.min = Math.min(this.min, load);
-    seat.buckets.push(this);
+    // Not `push`, which makes room for 16 more: there are as many seats as rows.
+    seat.buckets = [...seat.buckets, this];
   }
 
   /** The seat is left with this bucket among its own, for the caller to take out. */
@@ -83,15 +87,15 @@ export class Bucket {
   /** Moves the second half of its members to a new bucket. */
   split(): Bucket {
     const half = this.size >> 1;
-    const other = new Bucket(this.group);
-    other.slots = this.slots.slice(half, this.size);
-    other.hashes = this.hashes.slice(half, this.size);
-    other.loads = this.loads.slice(half, this.size);
+    const other = new Bucket(this.group, MAX_BUCKET);
+    other.slots.set(this.slots.subarray(half));
+    other.hashes.set(this.hashes.subarray(half));
+    other.loads.set(this.loads.subarray(half));
     other.size = this.size - half;
     this.size = half;
-    for (const slot of other.slots) {
-      const { buckets } = this.group.seatOf(slot);
-      buckets[buckets.indexOf(this)] = other;
+    for (const slot of other.slots.subarray(0, other.size)) {
+      const seat = this.group.seatOf(slot);
+      seat.buckets = seat.buckets.map((bucket) => (bucket === this ? other : bucket));
     }
     this.#findMin();
     other.#findMin();
@@ -146,11 +150,14 @@ export class RingGroup {
 
   add(seat: Seat, load: number): void {
     let at = this.#bucketFor(seat);
-    if (this.#buckets.length === 0) this.#insertBucket(0, new Bucket(this));
+    if (this.#buckets.length === 0) this.#insertBucket(0, new Bucket(this, MIN_ROOM));
     else if (this.#buckets[at]!.size === MAX_BUCKET) {
-      const other = this.#buckets[at]!.split();
+      const full = this.#buckets[at]!;
+      // Members that come in ring order leave full buckets behind them, and none is split.
+      const goesLast = at === this.#buckets.length - 1 && full.hashes[MAX_BUCKET - 1]! < seat.hash;
+      const other = goesLast ? new Bucket(this, MAX_BUCKET) : full.split();
       this.#insertBucket(at + 1, other);
-      if (this.#isFirstBefore(other, seat)) at++;
+      if (goesLast || this.#isFirstBefore(other, seat)) at++;
     }
     const bucket = this.#buckets[at]!;
     bucket.insert(seat, load);
@@ -187,14 +194,13 @@ export class RingGroup {
     let winner = -1;
     let lowest = Infinity;
     let seen = 0;
-    // From the client on to the end of the ring, and then from its beginning to the client.
+    // From the client on to the end of the ring, and then from its beginning to the client's bucket, which is met twice.
     for (let round = 0; round < 2; round++) {
       const last = round === 0 ? this.#buckets.length - 1 : first;
       let at = round === 0 ? first : this.#mins.next(0, least);
       while (at >= 0 && at <= last) {
         const { slots, hashes, loads, size } = this.#buckets[at]!;
-        const end = round === 1 && at === first ? start : size;
-        for (let i = round === 0 && at === first ? start : 0; i < end; i++) {
+        for (let i = round === 0 && at === first ? start : 0; i < size; i++) {
           if (loads[i]! > least) continue;
           const draw = tieBreak(clientHash, hashes[i]!);
           if (draw < lowest) {
