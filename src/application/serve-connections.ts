@@ -1,11 +1,19 @@
 // Runs in: worker
-import { type FailedDial, LACKS, lackOf, pauseBeforeRedial, refusalAfter } from '../domain/blame.ts';
+import { LACKS, lackOf, pauseBeforeRedial, refusalAfter } from '../domain/blame.ts';
 import type { ClientAddress } from '../domain/client-address.ts';
 import type { RefusalReason } from '../domain/entities.ts';
 import type { ListenerSpec } from '../domain/listener-spec.ts';
 import { NumberMap } from '../domain/number-map.ts';
-import { EdgeError } from '../errors.ts';
-import type { Asker, BackendPicker, ClosedReport, PickAnswer } from './ports/backend-picker.ts';
+import {
+  type Answered,
+  type Assignment,
+  type Closed,
+  Connection,
+  closedReport,
+  toMicroseconds,
+} from './client-connection.ts';
+import { type InspectorFor, InspectPrereads } from './inspect-prereads.ts';
+import type { BackendPicker, PickAnswer } from './ports/backend-picker.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Conn, DataPlane, DataPlaneEvent } from './ports/data-plane.ts';
 
@@ -16,6 +24,8 @@ export interface ServeOptions {
   readonly connectAttempts: number;
   /** Called when the last connection ended and is reported; also when there was none. */
   readonly onIdle: () => void;
+  /** Who looks at the first bytes of clients, for listeners that ask for it. Default: nobody does. */
+  readonly inspectorFor?: InspectorFor;
   /** Calls `act` after so many ms, unless the function that it returns was called. Default: by the system's timers. */
   readonly later?: (ms: number, act: () => void) => () => void;
 }
@@ -28,64 +38,11 @@ function laterBySystem(ms: number, act: () => void): () => void {
 /** A reset of both sides takes some 50 us. */
 const CUT_SLICE_MS = 2;
 
-type Closed = Extract<DataPlaneEvent, { type: 'closed' }>;
+type Accepted = Extract<DataPlaneEvent, { type: 'accepted' }>;
 type ConnectFailed = Extract<DataPlaneEvent, { type: 'connectFailed' }>;
-type Assignment = Extract<PickAnswer, { kind: 'assigned' }>;
-
-const nothing = () => {};
-
-/** Whom the answers of a connection's picks go to. */
-interface Answered {
-  answered(connection: Connection, seq: number, answer: PickAnswer): void;
-  waits(connection: Connection): void;
-}
-
-/** What the worker knows of a connection between `accepted` and `closed`. */
-class Connection implements Asker {
-  readonly #serve: Answered;
-  readonly conn: Conn;
-  readonly listener: number;
-  readonly address: ClientAddress;
-  /** The slot that it holds; 0: none. */
-  seq = 0;
-  backendId = '';
-  assigned: Assignment | null = null;
-  /** The seq of its last pick. */
-  lastSeq = 0;
-  tried: readonly FailedDial[] = NOBODY;
-  /** When the pick that is under way was asked, and the dial that is begun. */
-  askedAt = 0;
-  dialledAt = 0;
-  /** All its picks together. */
-  pickMs = 0;
-  connectMs = 0;
-  /** The backend accepted, and nobody was told yet. */
-  justConnected = false;
-  /** Takes back a dial that is to come. */
-  cancel = nothing;
-  /** Why it is being turned away. */
-  refused: RefusalReason | null = null;
-
-  constructor(serve: Answered, conn: Conn, listener: number, address: ClientAddress) {
-    this.#serve = serve;
-    this.conn = conn;
-    this.listener = listener;
-    this.address = address;
-  }
-
-  answered(seq: number, answer: PickAnswer): void {
-    this.#serve.answered(this, seq, answer);
-  }
-
-  waits(): void {
-    this.#serve.waits(this);
-  }
-}
-
-const NOBODY: readonly FailedDial[] = [];
 
 /**
- * The life of each connection in a worker: accepted -> pick -> connect -> closed. Every way through ends in one report,
+ * The life of each connection in a worker: accepted (-> preread) -> pick -> connect -> closed. Every way through ends in one report,
  * `closed` for a connection that held a slot and `unserved` for one that was turned away, so that slots and counts
  * cannot leak.
  */
@@ -101,6 +58,7 @@ export class ServeConnections {
     answered: (connection, seq, answer) => this.#answered(connection, seq, answer),
     waits: ({ conn }) => this.#dataPlane.watchHangUp(conn),
   };
+  readonly #prereads: InspectPrereads;
   #lastSeq = 0;
 
   /** `makeDataPlane` receives the handler of the engine's events. */
@@ -109,6 +67,7 @@ export class ServeConnections {
     makeDataPlane: (onEvents: (events: readonly DataPlaneEvent[]) => void) => DataPlane,
   ) {
     this.#options = options;
+    this.#prereads = new InspectPrereads(options.inspectorFor ?? (() => null));
     this.#dataPlane = makeDataPlane((events) => this.#onEvents(events));
   }
 
@@ -121,9 +80,8 @@ export class ServeConnections {
    * @throws EDGE_ERR_INTERNAL for one that asks for what is not done here
    */
   async listen(handle: unknown, listener: number, spec: ListenerSpec): Promise<void> {
-    if (spec.preread !== undefined)
-      throw new EdgeError('EDGE_ERR_INTERNAL', `nothing here looks at the first bytes of the clients of ${spec.name}`);
-    await this.#dataPlane.listen(handle, listener);
+    this.#prereads.add(listener, spec);
+    await this.#dataPlane.listen(handle, listener, spec.preread);
   }
 
   /**
@@ -165,7 +123,8 @@ export class ServeConnections {
   }
 
   #onEvent(event: DataPlaneEvent): void {
-    if (event.type === 'accepted') this.#accepted(event.conn, event.listener, event.address);
+    if (event.type === 'accepted') this.#accepted(event);
+    else if (event.type === 'preread') this.#inspect(this.#connections.get(event.conn), event.preread, event.complete);
     else if (event.type === 'connected') this.#connected(event.conn, event.rttMs);
     else if (event.type === 'connectFailed') this.#connectFailed(event);
     else if (event.type === 'closed') this.#closed(event);
@@ -182,10 +141,26 @@ export class ServeConnections {
     this.#options.picker.unserved({ seq: 0, listener, address, reason: 'descriptor_limit', totalMs: 0, tried: [] });
   }
 
-  #accepted(conn: Conn, listener: number, address: ClientAddress): void {
+  #accepted({ conn, listener, address, preread }: Accepted): void {
     const connection = new Connection(this.#answers, conn, listener, address);
     this.#connections.set(conn, connection);
-    this.#pick(connection);
+    if (preread === undefined) this.#pick(connection);
+    else this.#inspect(connection, preread, false);
+  }
+
+  /** Before its first pick, and never after: the one place where who the client is may change. */
+  #inspect(connection: Connection | undefined, preread: Uint8Array, complete: boolean): void {
+    if (connection === undefined) return;
+    const inspection = this.#prereads.inspect(connection.listener, preread, complete);
+    if (inspection.kind === 'more') {
+      this.#dataPlane.prereadMore(connection.conn);
+    } else if (inspection.kind === 'refuse') {
+      this.#refuse(connection, 'bad_preread');
+    } else {
+      connection.skip = inspection.skip;
+      connection.address = inspection.address ?? connection.address;
+      this.#pick(connection);
+    }
   }
 
   #pick(connection: Connection): void {
@@ -210,7 +185,7 @@ export class ServeConnections {
   #dial(connection: Connection, to: Assignment): void {
     connection.assigned = to;
     connection.dialledAt = this.#options.clock.now();
-    this.#dataPlane.connect(connection.conn, { to: to.endpoint, contended: to.contended });
+    this.#dataPlane.connect(connection.conn, { to: to.endpoint, skip: connection.skip, contended: to.contended });
   }
 
   #connected(conn: Conn, rttMs: number): void {
@@ -267,6 +242,8 @@ export class ServeConnections {
     } else if (connection.seq !== 0) {
       picker.closed(connection.seq, closedReport(connection, event));
       connection.justConnected = false;
+    } else if (connection.lastSeq === 0) {
+      this.#reportUnserved(connection, event, 'bad_preread');
     } else {
       const reason = picker.cancel(connection.lastSeq);
       // Whom we cut at the drain deadline did not leave.
@@ -279,20 +256,4 @@ export class ServeConnections {
     const totalMs = toMicroseconds(event.durationMs);
     this.#options.picker.unserved({ seq: lastSeq, listener, address, reason, totalMs, tried });
   }
-}
-
-function closedReport({ pickMs, connectMs, justConnected, tried }: Connection, event: Closed): ClosedReport {
-  const { reason, bytesToBackend, bytesToClient, durationMs } = event;
-  const attempts = tried.length + 1;
-  const times = {
-    pickMs: toMicroseconds(pickMs),
-    connectMs: toMicroseconds(connectMs),
-    totalMs: toMicroseconds(durationMs),
-  };
-  return { reason, connected: justConnected, bytesToBackend, bytesToClient, ...times, attempts };
-}
-
-/** The clock's further digits say nothing, and travel and are logged with every connection. In ms. */
-function toMicroseconds(ms: number): number {
-  return Math.round(ms * 1000) / 1000;
 }

@@ -90,6 +90,8 @@ export const REFUSAL_REASONS = [
   'worker_died',
   /** the primary failed at its pick, by a defect that its log names */
   'internal_error',
+  /** its first bytes were not what its listener asks for, or it left, or its time was over, before they came */
+  'bad_preread',
 ] as const;
 
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];

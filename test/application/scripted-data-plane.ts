@@ -5,11 +5,12 @@ import type {
   DataPlaneEvent,
   Dial,
   Endpoint,
+  PrereadOptions,
 } from '../../src/application/ports/data-plane.ts';
 import { parseAddress } from '../../src/ip-address.ts';
 
 type Wants =
-  | { readonly kind: 'connect'; readonly to: Endpoint }
+  | { readonly kind: 'connect'; readonly to: Endpoint; readonly skip: number }
   | { readonly kind: 'reject' }
   | { readonly kind: 'close' };
 
@@ -23,6 +24,10 @@ export class ScriptedDataPlane implements DataPlane {
   readonly contended = new Set<Conn>();
   /** Connections whose leave is to be told as it comes. */
   readonly watched = new Set<Conn>();
+  /** Connections of whose preread more was asked for, in order. */
+  readonly wantsMore: Conn[] = [];
+  /** What it listens for, by the listeners' numbers. */
+  readonly listens = new Map<number, PrereadOptions | undefined>();
   /** How often it was asked to settle. */
   settles = 0;
 
@@ -34,11 +39,15 @@ export class ScriptedDataPlane implements DataPlane {
     return this.#open.size;
   }
 
-  async listen(): Promise<void> {}
+  async listen(_handle: unknown, listener: number, preread?: PrereadOptions): Promise<void> {
+    this.listens.set(listener, preread);
+  }
   stopAccepting(): void {}
   acceptBelow(): void {}
   standBy(): void {}
-  prereadMore(): void {}
+  prereadMore(conn: Conn): void {
+    this.wantsMore.push(conn);
+  }
   settle(): void {
     this.settles++;
   }
@@ -47,10 +56,10 @@ export class ScriptedDataPlane implements DataPlane {
     this.watched.add(conn);
   }
 
-  connect(conn: Conn, { to, contended }: Dial): void {
+  connect(conn: Conn, { to, skip = 0, contended }: Dial): void {
     if (to === undefined) throw new Error('the worker has no sockets of backends');
     if (contended === true) this.contended.add(conn);
-    this.#want(conn, { kind: 'connect', to });
+    this.#want(conn, { kind: 'connect', to, skip });
   }
 
   reject(conn: Conn): void {
