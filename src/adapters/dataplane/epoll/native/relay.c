@@ -191,11 +191,14 @@ static enum outcome pump(engine *e, connection *c, int from, uint32_t most) {
   return WAITS;
 }
 
-/* The same for an event: at once, unless it is bulk and there is other work. */
+/* The same for an event: at once, unless it is bulk and there is other work. An end is looked for in any case: with nothing
+ * before it, somebody may be waiting for it. */
 static enum outcome pump_or_wait(engine *e, connection *c, int from) {
+  struct side *source = &c->sides[from];
   bool crowded = is_crowded(e);
-  if (c->sides[from].is_due) return WAITS;
-  if (!crowded || !c->sides[from].is_bulk) return pump(e, c, from, crowded ? FIRST_READ_BYTES : SLICE_BYTES);
+  if (source->is_due) return WAITS;
+  if (!crowded || !source->is_bulk || source->hung_up)
+    return pump(e, c, from, crowded ? FIRST_READ_BYTES : SLICE_BYTES);
   wait_for_turn(e, c, from);
   return WAITS;
 }
