@@ -5,6 +5,7 @@ import { isFull, loadTerm, type PickClient, preferredRegion, TIERS } from './loa
 import { type Bucket, RingGroup, type Seat } from './ring-group.ts';
 
 const NOBODY: readonly number[] = [];
+const NO_BUCKETS: readonly Bucket[] = [];
 
 /** A backend of the table, and what changes about it between two versions of its row. */
 interface IndexedSeat extends Seat {
@@ -59,7 +60,7 @@ export class PickIndex {
       slot,
       id,
       hash: hashText(id),
-      buckets: [],
+      buckets: NO_BUCKETS,
       row,
       softLimit,
       hardLimit,
@@ -72,9 +73,12 @@ export class PickIndex {
     while (this.#seats.length <= slot) this.#seats.push(undefined);
     this.#seats[slot] = seat;
     if (row.deleted) return;
+    const buckets: Bucket[] = [];
     const load = this.#loadOf(seat);
-    if (row.app !== '') this.#enter(seat, load, this.#apps.get(row.app));
-    this.#enter(seat, load, this.#apps.get(''));
+    if (row.app !== '') this.#enter(seat, load, row.app, buckets);
+    this.#enter(seat, load, '', buckets);
+    // Without the room that arrays make for more: there are as many seats as rows.
+    seat.buckets = buckets.slice();
   }
 
   /** Like `put`, for a row of a table whose index `other` knows what was set since. */
@@ -172,16 +176,18 @@ export class PickIndex {
     return seat.isUp && seat.buckets.some((bucket) => bucket.group === group);
   }
 
-  #enter(seat: IndexedSeat, load: number, groups: AppGroups | undefined): void {
+  #enter(seat: IndexedSeat, load: number, app: string, buckets: Bucket[]): void {
+    const groups = this.#apps.get(app);
     if (groups === undefined) return;
     const { region, country } = seat.row;
-    const enter = (group: RingGroup) => {
-      group.add(seat, load);
-      if (seat.isUp) group.up++;
-    };
-    enter(groups.all);
-    enter(this.#groupOf(groups.regions, region));
-    if (country !== null) enter(this.#groupOf(groups.countries, country));
+    this.#join(seat, load, groups.all, buckets);
+    this.#join(seat, load, this.#groupOf(groups.regions, region), buckets);
+    if (country !== null) this.#join(seat, load, this.#groupOf(groups.countries, country), buckets);
+  }
+
+  #join(seat: IndexedSeat, load: number, group: RingGroup, buckets: Bucket[]): void {
+    buckets.push(group.add(seat, load));
+    if (seat.isUp) group.up++;
   }
 
   #leave(seat: IndexedSeat): void {
@@ -189,7 +195,7 @@ export class PickIndex {
       if (seat.isUp) bucket.group.up--;
       bucket.group.remove(bucket, seat);
     }
-    seat.buckets = [];
+    seat.buckets = NO_BUCKETS;
   }
 
   #groupOf(groups: Map<string, RingGroup>, name: string): RingGroup {

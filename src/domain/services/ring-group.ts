@@ -60,8 +60,6 @@ export class Bucket {
     this.loads[at] = load;
     this.size++;
     this.min = Math.min(this.min, load);
-    // Not `push`, which makes room for 16 more: there are as many seats as rows.
-    seat.buckets = [...seat.buckets, this];
   }
 
   /** The seat is left with this bucket among its own, for the caller to take out. */
@@ -148,7 +146,8 @@ export class RingGroup {
     return this.#mins.min;
   }
 
-  add(seat: Seat, load: number): void {
+  /** Returns the bucket, for the caller to note among the seat's. */
+  add(seat: Seat, load: number): Bucket {
     let at = this.#bucketFor(seat);
     if (this.#buckets.length === 0) this.#insertBucket(0, new Bucket(this, MIN_ROOM));
     else if (this.#buckets[at]!.size === MAX_BUCKET) {
@@ -162,6 +161,7 @@ export class RingGroup {
     const bucket = this.#buckets[at]!;
     bucket.insert(seat, load);
     this.#noted(bucket, at);
+    return bucket;
   }
 
   /** Out of `bucket`, which is the seat's in this group. */
