@@ -9,15 +9,11 @@ import { PrometheusMetrics } from './adapters/outbound/prometheus/prometheus-met
 import { InternalErrors } from './application/internal-errors.ts';
 import { Modules } from './application/modules.ts';
 import type { ConnectionLease } from './application/proxy-service.ts';
-import { readiness } from './application/readiness.ts';
-import { rollAndTell } from './application/roll-workers.ts';
 import { RoutingState } from './application/routing-state.ts';
 import { sayHowToAdd } from './application/say-how-to-add.ts';
 import { END_MS, StopProxy } from './application/stop-proxy.ts';
-import type { StatusSources } from './application/view-status.ts';
-import { type Config, effectiveVariables, readConfig, unknownVariables } from './config.ts';
+import { type Config, readConfig, unknownVariables } from './config.ts';
 import { ConnectionLedger } from './domain/connection-ledger.ts';
-import { nearestWorkerCount } from './domain/worker-count.ts';
 import { EdgeError, messageOf } from './errors.ts';
 import { AdminModule } from './modules/admin/admin.ts';
 import { BindingsModule } from './modules/bindings/bindings.ts';
@@ -69,7 +65,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
     table: () => state.table,
     connections: ledger,
     active: () => ledger.total,
-    metrics: () => [...modules].flatMap(({ metrics = [] }) => metrics),
+    metrics: () => [...modules].flatMap(({ metrics: own = [] }) => own),
   });
 
   const geoip = new GeoipModule(base);
@@ -78,34 +74,15 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const bindings = new BindingsModule(base);
   const books = new BooksModule(base, { ledger, metrics, accessLog, geoip, ports, bindings, routing });
   const workers = new WorkersModule(base, ports, books);
-  const status: Omit<StatusSources, 'admin' | 'readiness'> = {
-    identity: () => ({
-      ...{ ...build, engineReason, pid: process.pid, region: config.popRegion, listeners: ports.listeners },
-      configuration: effectiveVariables(process.env),
-    }),
-    uptimeMs: () => process.uptime() * 1000,
-    workers: () => workers.supervisor.list(),
-    routing: state,
-    ledger,
-    routingAge: () => routing.age(),
-    databasePath: () => routing.databasePath(),
-    accepted: () => metrics.acceptedTotal,
-    refusals: () => metrics.refusals(),
-    geoip: () => geoip.status(),
-    bindings: () => bindings.status(),
-  };
+  const parts = { ledger, metrics, geoip, ports, routing, bindings, workers };
   const admin = new AdminModule(base, {
-    readiness: () =>
-      readiness({
-        ...{ modules, stopping: stop.isStopping },
-        ...{ routing: routing.health(), workers: workers.supervisor.health() },
-      }),
-    scrape: () => metrics.scrape(),
-    status,
+    ...parts,
+    build: { ...build, engineReason },
     modules: () => modules,
+    isStopping: () => stop.isStopping,
   });
 
-  // They start in this order, and stop in reverse.
+  // They start in this order, each when the one before it serves, and stop in reverse.
   const modules = new Modules<Module>(
     [
       new LogModule(logs, boundary),
@@ -114,16 +91,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
       routing,
       bindings,
       books,
-      new ProcessModule(base, {
-        roll: () => rollAndTell(workers.supervisor, log),
-        reload: () => Promise.all([routing.look(), geoip.look()]),
-        scaleBy: (change) => {
-          const { supervisor } = workers;
-          if (!stop.isStopping) supervisor.scale(nearestWorkerCount(supervisor.desired + change));
-        },
-        stop: (signal) => stop.drain(signal),
-        stopAtOnce: (signal) => stop.atOnce(signal),
-      }),
+      new ProcessModule(base, { ...parts, stop: () => stop }),
       admin,
       workers,
     ],

@@ -1,16 +1,32 @@
 // Runs in: primary
-import { probeRoutes, type Scrape, statusRoutes } from '../../adapters/inbound/admin-http/routes.ts';
+import { probeRoutes, statusRoutes } from '../../adapters/inbound/admin-http/routes.ts';
 import { type AdminServer, openAdminServer } from '../../adapters/inbound/admin-http/server.ts';
-import type { Readiness } from '../../application/readiness.ts';
+import type { PrometheusMetrics } from '../../adapters/outbound/prometheus/prometheus-metrics.ts';
+import type { Modules } from '../../application/modules.ts';
+import { type Readiness, readiness } from '../../application/readiness.ts';
 import { type StatusSources, viewStatus } from '../../application/view-status.ts';
+import { effectiveVariables } from '../../config.ts';
+import type { ConnectionLedger, Lease } from '../../domain/connection-ledger.ts';
+import type { BindingsModule } from '../bindings/bindings.ts';
+import type { GeoipModule } from '../geoip/geoip.ts';
 import type { Base, Module } from '../module.ts';
+import type { PortsModule } from '../ports/ports.ts';
+import type { RoutingModule } from '../routing/routing.ts';
+import type { WorkersModule } from '../workers/workers.ts';
 
 export interface AdminParts {
-  readonly readiness: () => Readiness;
-  readonly scrape: Scrape;
-  readonly status: Omit<StatusSources, 'admin' | 'readiness'>;
-  /** All of them, itself included. */
-  readonly modules: () => Iterable<Module>;
+  /** What runs, and why this engine. */
+  readonly build: Pick<ReturnType<StatusSources['identity']>, 'version' | 'node' | 'engine' | 'engineReason'>;
+  readonly ledger: ConnectionLedger<Lease>;
+  readonly metrics: PrometheusMetrics;
+  readonly geoip: GeoipModule;
+  readonly ports: PortsModule;
+  readonly routing: RoutingModule;
+  readonly bindings: BindingsModule;
+  readonly workers: WorkersModule;
+  /** All of them, this one included. */
+  readonly modules: () => Modules<Module>;
+  readonly isStopping: () => boolean;
 }
 
 /** The admin API: its own probes and status, and what the modules serve there. */
@@ -24,10 +40,13 @@ export class AdminModule implements Module {
   constructor(base: Base, parts: AdminParts) {
     this.#base = base;
     this.#parts = parts;
-    const { readiness, scrape, status } = parts;
+    const status = this.#statusSources();
     this.routes = [
-      ...probeRoutes(readiness, scrape),
-      ...statusRoutes((busiest, turn) => viewStatus({ ...status, admin: () => this.where, readiness }, busiest, turn)),
+      ...probeRoutes(
+        () => this.#readiness(),
+        () => parts.metrics.scrape(),
+      ),
+      ...statusRoutes((busiest, turn) => viewStatus(status, busiest, turn)),
     ];
   }
 
@@ -51,5 +70,32 @@ export class AdminModule implements Module {
   /** `127.0.0.1:8081`, `unix:/path`, or `off`. */
   get where(): string {
     return this.#server?.name ?? 'off';
+  }
+
+  #readiness(): Readiness {
+    const { modules, isStopping, routing, workers } = this.#parts;
+    const health = { routing: routing.health(), workers: workers.supervisor.health() };
+    return readiness({ modules: modules(), stopping: isStopping(), ...health });
+  }
+
+  #statusSources(): StatusSources {
+    const { build, ledger, metrics, geoip, ports, routing, bindings, workers } = this.#parts;
+    const { popRegion: region } = this.#base.config;
+    const configuration = effectiveVariables(process.env);
+    return {
+      identity: () => ({ ...build, pid: process.pid, region, listeners: ports.listeners, configuration }),
+      admin: () => this.where,
+      uptimeMs: () => process.uptime() * 1000,
+      readiness: () => this.#readiness(),
+      workers: () => workers.supervisor.list(),
+      routing: routing.state,
+      ledger,
+      routingAge: () => routing.age(),
+      databasePath: () => routing.databasePath(),
+      accepted: () => metrics.acceptedTotal,
+      refusals: () => metrics.refusals(),
+      geoip: () => geoip.status(),
+      bindings: () => bindings.status(),
+    };
   }
 }
