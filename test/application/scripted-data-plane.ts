@@ -44,7 +44,6 @@ export class ScriptedDataPlane implements DataPlane {
   }
   stopAccepting(): void {}
   acceptBelow(): void {}
-  standBy(): void {}
   prereadMore(conn: Conn): void {
     this.wantsMore.push(conn);
   }

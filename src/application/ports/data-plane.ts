@@ -184,12 +184,6 @@ export interface DataPlane<Handle = unknown> {
    */
   acceptBelow(connections: number): void;
   /**
-   * On standby, an engine leaves all clients to the other processes that accept on the same sockets, and does not wake for
-   * them. Those that have waited for some 200 ms, 400 at most, are taken all the same, some at a time, for the others may hang.
-   * `stream`, which cannot pause a listening socket, ignores it.
-   */
-  standBy(standby: boolean): void;
-  /**
    * The preread so far is not enough to decide. Ends in one `preread`, or in `closed`: `preread` comes when at least one more byte
    * is there, or with `complete` when there will be none, because there are `maxBytes`, the client sent its end, or its
    * `timeoutMs` are over; at once when that is so already. Calls before the answer count as one. `connect`, `reject` and

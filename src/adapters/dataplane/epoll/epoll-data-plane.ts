@@ -73,10 +73,6 @@ export class EpollDataPlane implements DataPlane<ListeningHandle> {
     this.#native.prereadMore(conn);
   }
 
-  standBy(standby: boolean): void {
-    this.#native.standBy(standby);
-  }
-
   watchHangUp(conn: Conn): void {
     this.#native.watchHangUp(conn);
   }

@@ -11,7 +11,6 @@ export interface NativeEngine {
   listen(fd: number, listener: number, prereadBytes: number, prereadTimeoutMs: number): void;
   stopAccepting(): void;
   acceptBelow(connections: number): void;
-  standBy(standby: boolean): void;
   watchHangUp(conn: number): void;
   prereadMore(conn: number): void;
   /** The bytes that a record of `deliver` tells of, a copy. `undefined`: the answer was taken back, or the connection is over. */

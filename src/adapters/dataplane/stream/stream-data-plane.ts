@@ -122,9 +122,6 @@ export class StreamDataPlane implements DataPlane<ListeningHandle>, ConnectionOw
     this.#find(conn)?.prereadMore();
   }
 
-  /** Ignored: a listening socket that Node accepts on cannot be paused. */
-  standBy(): void {}
-
   /** Ignored: `#check` looks at every client that waits. */
   watchHangUp(): void {}
 

@@ -17,7 +17,10 @@
 /* For each kind of work, in ns: a turn may bring several. */
 #define SHARE_OF_TURN 2000000ull
 
+struct door;
+
 struct listener {
+  struct door *door;
   int fd;
   /* By what it is known above. */
   int32_t id;
@@ -25,8 +28,6 @@ struct listener {
   struct preread_queue *prereads;
   /* The kernel cannot give more descriptors or memory: looked at again once a second. */
   bool paused;
-  /* The engine's turn in which it was served last. */
-  uint32_t turn;
   /* How often in a row clients waited when it was looked at, while they were left to others. */
   uint8_t waited;
 };
@@ -38,6 +39,8 @@ struct listeners {
   uint32_t paused;
   /* Clients are left to other processes: the loop looks after them now and then. */
   bool held_back;
+  /* Some door is watched in a way that wakes everybody. */
+  bool shared;
   /* A descriptor to give up when there is none, so that a client can be accepted and told. -1: none */
   int reserve_fd;
 };
@@ -72,8 +75,6 @@ typedef struct engine {
   struct port_range ephemeral;
   /* Connections beyond which clients are left to other processes; 0: none are. */
   uint32_t accept_limit;
-  /* All clients are left to other processes, as far as those take them. */
-  bool standby;
 
   struct table table;
   struct buffers buffers;
@@ -92,8 +93,6 @@ typedef struct engine {
   /* Answers to `settle` that are owed, and how many more turns they may wait for sockets that are ready. */
   uint32_t settles;
   uint32_t settle_turns;
-  /* Counts the times that sockets which were ready were served. */
-  uint32_t turn;
 
   /* Lives and dies with `epoll_fd`. */
   uv_poll_t *poll;
@@ -111,6 +110,8 @@ typedef struct engine {
   bool closing;
   /* Called when libuv has let go of the engine. */
   void (*closed)(struct engine *e);
+  /* Called when a listener, by its index, has clients. */
+  void (*on_clients)(struct engine *e, uint32_t index);
 
   napi_env env;
   napi_async_context async_context;
@@ -128,6 +129,11 @@ typedef struct engine {
 /* What runs in this turn has had its share of it: the rest goes on in the next. */
 static inline bool engine_is_late(const engine *e) {
   return uv_hrtime() - e->now >= SHARE_OF_TURN;
+}
+
+/* libuv has let go of one of its handles. */
+static inline void engine_let_go(engine *e) {
+  if (--e->open_handles == 0) e->closed(e);
 }
 
 #endif

@@ -5,13 +5,12 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "door.h"
 #include "preread.h"
 #include "sockets.h"
-#include "tag.h"
 
 /* Clients that the kernel queues; it takes the smaller of this and `net.core.somaxconn`. */
 #define BACKLOG 4096
@@ -39,12 +38,11 @@ void listeners_release(engine *e) {
   e->listeners.reserve_fd = -1;
 }
 
-static int watch(engine *e, uint32_t index, int operation) {
-  /* Level-triggered, for what is left after a batch. EPOLLEXCLUSIVE would change nothing: a nested epoll instance never
-   * counts as the one waiter that was woken. */
-  uint32_t events = e->listeners.held_back ? 0 : EPOLLIN;
-  struct epoll_event event = {.events = events, .data.u64 = listener_tag(index)};
-  return epoll_ctl(e->epoll_fd, operation, e->listeners.list[index].fd, &event) == 0 ? 0 : errno;
+/* 0, or the errno. */
+static int watch(engine *e, struct listener *listener) {
+  bool watched = !e->listeners.held_back && !listener->paused;
+  e->listeners.shared = e->listeners.shared || watched;
+  return door_watch(listener->door, watched);
 }
 
 static int make_room(struct listeners *listeners) {
@@ -71,22 +69,22 @@ int listener_add(engine *e, int fd, int32_t id, uint32_t preread_bytes, uint64_t
   set_urgent_inline(copy);
   if (listen(copy, BACKLOG) != 0) {
     error = errno;
-  } else {
-    listeners->list[listeners->count] = (struct listener){.fd = copy, .id = id};
-    error = watch(e, listeners->count, EPOLL_CTL_ADD);
-  }
-  if (error == 0 && preread_bytes > 0) {
-    struct preread_queue *prereads = prereads_open(&e->prereads, id, preread_bytes, preread_timeout);
-    listeners->list[listeners->count].prereads = prereads;
-    if (prereads == NULL) error = ENOMEM;
-  }
-  if (error != 0) {
-    /* The socket stays open elsewhere, and epoll would go on watching it. */
-    (void)epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, copy, NULL);
     close(copy);
     return error;
   }
-  listeners->count++;
+  struct listener listener = {.fd = copy, .id = id};
+  listener.door = door_open(e, copy, listeners->count);
+  if (listener.door == NULL) return errno;
+  error = watch(e, &listener);
+  if (error == 0 && preread_bytes > 0) {
+    listener.prereads = prereads_open(&e->prereads, id, preread_bytes, preread_timeout);
+    if (listener.prereads == NULL) error = ENOMEM;
+  }
+  if (error != 0) {
+    door_close(listener.door);
+    return error;
+  }
+  listeners->list[listeners->count++] = listener;
   return 0;
 }
 
@@ -96,7 +94,7 @@ static void hold_back(engine *e, bool held_back) {
   listeners->held_back = held_back;
   for (uint32_t i = 0; i < listeners->count; i++) {
     listeners->list[i].waited = 0;
-    if (!listeners->list[i].paused) (void)watch(e, i, EPOLL_CTL_MOD);
+    (void)watch(e, &listeners->list[i]);
   }
 }
 
@@ -106,16 +104,11 @@ static uint32_t known(const engine *e) {
 }
 
 static bool is_ahead(const engine *e) {
-  if (e->standby) return true;
   /* What one cannot hold another can perhaps; when all are full, clients are refused after a moment. */
   return e->accept_limit != 0 && (known(e) >= e->accept_limit || e->table.size >= e->max_connections);
 }
 
 void listeners_reconsider(engine *e) {
-  if (e->standby) {
-    hold_back(e, e->listeners.count > 0);
-    return;
-  }
   /* Not with the first one that leaves: each change is a system call for every listener. */
   bool room = known(e) + e->accept_limit / 16 < e->accept_limit && e->table.size < e->max_connections;
   if (e->accept_limit == 0 || room) hold_back(e, false);
@@ -124,9 +117,7 @@ void listeners_reconsider(engine *e) {
 void listeners_stop(engine *e) {
   for (uint32_t i = 0; i < e->listeners.count; i++) {
     struct listener *listener = &e->listeners.list[i];
-    /* The socket stays open in other processes, and epoll would go on watching it. */
-    if (!listener->paused) (void)epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
-    close(listener->fd);
+    door_close(listener->door);
     if (listener->prereads != NULL) preread_queue_close(e, listener->prereads);
   }
   e->listeners.count = 0;
@@ -135,9 +126,9 @@ void listeners_stop(engine *e) {
 }
 
 static void pause_accepting(engine *e, struct listener *listener) {
-  (void)epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
   listener->paused = true;
   e->listeners.paused++;
+  (void)watch(e, listener);
 }
 
 void listeners_resume(engine *e) {
@@ -145,9 +136,10 @@ void listeners_resume(engine *e) {
   if (listeners->reserve_fd < 0) listeners->reserve_fd = open_reserve();
   for (uint32_t i = 0; i < listeners->count; i++) {
     struct listener *listener = &listeners->list[i];
-    if (!listener->paused || watch(e, i, EPOLL_CTL_ADD) != 0) continue;
+    if (!listener->paused) continue;
     listener->paused = false;
     listeners->paused--;
+    (void)watch(e, listener);
   }
 }
 
@@ -259,10 +251,14 @@ static void accept_batch(engine *e, struct listener *listener, int batch, bool p
 }
 
 void listener_accept(engine *e, uint32_t index) {
-  if (index >= e->listeners.count || e->listeners.list[index].turn == e->turn) return;
-  /* Level-triggered, it is ready again in the same turn. */
-  e->listeners.list[index].turn = e->turn;
   accept_batch(e, &e->listeners.list[index], ACCEPT_BATCH, true);
+}
+
+void listeners_make_exclusive(engine *e) {
+  bool shared = false;
+  for (uint32_t i = 0; i < e->listeners.count; i++)
+    shared = !door_make_exclusive(e->listeners.list[i].door) || shared;
+  e->listeners.shared = shared;
 }
 
 void listeners_look(engine *e) {

@@ -29,9 +29,8 @@
 #define BULK_SHARE_OF_TURN 500000ull
 
 #define SCAN_MS 1000
-/* Clients are left to other processes for twice as long at most; while this one is on standby, longer, so that it sleeps. */
+/* Clients are left to other processes for twice as long at most. */
 #define PATIENCE_MS 50
-#define STANDBY_PATIENCE_MS 200
 #define NS_PER_MS 1000000ull
 
 /* What can wait is told after so many ms at most, or when there is enough for a turn: each call into JavaScript, and the
@@ -40,10 +39,6 @@
 
 static void dispatch(engine *e, const struct epoll_event *event) {
   uint64_t tag = event->data.u64;
-  if (tag & LISTENER_TAG) {
-    listener_accept(e, (uint32_t)tag);
-    return;
-  }
   /* An event that was fetched together with the one that ended its connection finds nothing. */
   connection *c = table_find(&e->table, (uint32_t)tag);
   if (c == NULL) return;
@@ -60,7 +55,6 @@ static void dispatch(engine *e, const struct epoll_event *event) {
 static bool serve_ready(engine *e, int at_once) {
   struct epoll_event ready[SETTLE_AT_ONCE];
   uint64_t start = uv_hrtime();
-  e->turn++;
   e->moved = 0;
   do {
     int count = e->epoll_fd < 0 ? 0 : epoll_wait(e->epoll_fd, ready, at_once, 0);
@@ -98,6 +92,7 @@ static void on_check(uv_check_t *handle) {
   uv_check_stop(&e->check);
   uv_idle_stop(&e->idle);
   uv_timer_stop(&e->delivery_timer);
+  if (e->listeners.shared) listeners_make_exclusive(e);
   settle_on(e);
   deliver(e);
   e->now = uv_hrtime();
@@ -147,8 +142,15 @@ static void on_scan_timer(uv_timer_t *handle) {
   loop_act(e);
 }
 
+static void on_clients(engine *e, uint32_t index) {
+  e->now = uv_hrtime();
+  listener_accept(e, index);
+  loop_act(e);
+}
+
 void loop_init(engine *e, uv_loop_t *loop) {
   e->epoll_fd = -1;
+  e->on_clients = on_clients;
   /* These only put the handle into a list. */
   uv_check_init(loop, &e->check);
   uv_idle_init(loop, &e->idle);
@@ -168,14 +170,13 @@ void loop_init(engine *e, uv_loop_t *loop) {
 }
 
 static void on_closed(uv_handle_t *handle) {
-  engine *e = handle->data;
-  if (--e->open_handles == 0) e->closed(e);
+  engine_let_go(handle->data);
 }
 
 static void on_poll_closed(uv_handle_t *handle) {
   engine *e = handle->data;
   free(handle);
-  if (--e->open_handles == 0) e->closed(e);
+  engine_let_go(e);
 }
 
 static void shut(engine *e) {
@@ -226,7 +227,7 @@ void loop_close(engine *e) {
 }
 
 static void act_on_batch(engine *e) {
-  if (e->batch.urgency == THIS_TURN || e->settles > 0 || e->bulk.first != 0) {
+  if (e->batch.urgency == THIS_TURN || e->settles > 0 || e->bulk.first != 0 || e->listeners.shared) {
     uv_check_start(&e->check, on_check);
     uv_idle_start(&e->idle, on_idle);
   } else if (e->batch.urgency == WITHIN_SOME_MS && !uv_is_active((uv_handle_t *)&e->delivery_timer)) {
@@ -257,11 +258,10 @@ static void act_on_prereads(engine *e) {
 }
 
 static void act_on_listeners(engine *e) {
-  if (e->listeners.held_back || e->standby) listeners_reconsider(e);
-  uint64_t patience = e->standby ? STANDBY_PATIENCE_MS : PATIENCE_MS;
+  if (e->listeners.held_back) listeners_reconsider(e);
   bool is_active = uv_is_active((uv_handle_t *)&e->patience_timer);
-  if (e->listeners.held_back && !(is_active && uv_timer_get_repeat(&e->patience_timer) == patience))
-    uv_timer_start(&e->patience_timer, on_patience_timer, patience, patience);
+  if (e->listeners.held_back && !is_active)
+    uv_timer_start(&e->patience_timer, on_patience_timer, PATIENCE_MS, PATIENCE_MS);
   else if (!e->listeners.held_back && is_active)
     uv_timer_stop(&e->patience_timer);
 }

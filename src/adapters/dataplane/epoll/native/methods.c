@@ -87,16 +87,6 @@ static napi_value method_accept_below(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-static napi_value method_stand_by(napi_env env, napi_callback_info info) {
-  napi_value arguments[1];
-  engine *e = enter(env, info, 1, arguments);
-  if (e == NULL) return NULL;
-  napi_get_value_bool(env, arguments[0], &e->standby);
-  listeners_reconsider(e);
-  loop_act(e);
-  return NULL;
-}
-
 static napi_value method_read_preread(napi_env env, napi_callback_info info) {
   napi_value arguments[1];
   engine *e = enter(env, info, 1, arguments);
@@ -228,7 +218,6 @@ const napi_property_descriptor *engine_methods(size_t *count) {
       {"listen", NULL, method_listen, NULL, NULL, NULL, napi_default_method, NULL},
       {"stopAccepting", NULL, method_stop, NULL, NULL, NULL, napi_default_method, NULL},
       {"acceptBelow", NULL, method_accept_below, NULL, NULL, NULL, napi_default_method, NULL},
-      {"standBy", NULL, method_stand_by, NULL, NULL, NULL, napi_default_method, NULL},
       {"watchHangUp", NULL, method_watch_hang_up, NULL, NULL, NULL, napi_default_method, NULL},
       {"prereadMore", NULL, method_read_preread, NULL, NULL, NULL, napi_default_method, NULL},
       {"preread", NULL, method_preread, NULL, NULL, NULL, napi_default_method, NULL},
