@@ -1,4 +1,5 @@
 // Runs in: worker
+import { BulkTurns } from './bulk-turns.ts';
 
 /** Bytes of the buffer that all sockets share; one read takes at most this. */
 const SHARED_BYTES = 64 * 1024;
@@ -22,6 +23,8 @@ const MAX_FREE = 32;
  */
 export class ReadBuffers {
   readonly shared: Buffer = Buffer.allocUnsafeSlow(SHARED_BYTES);
+  /** When those that move bulk read on. */
+  readonly turns = new BulkTurns();
   readonly #free: Buffer[] = [];
 
   acquire(): Buffer {

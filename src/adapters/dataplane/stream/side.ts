@@ -84,7 +84,7 @@ export class Side {
           return;
         }
         if (this.#other === null) this.#owner.sideRead(this, chunk);
-        else if (this.#pass(chunk)) return;
+        else if (this.#pass(chunk) && !this.#waits(chunk.length >= BULK_READ)) return;
         source.pause();
       });
     } else {
@@ -245,7 +245,12 @@ export class Side {
     if (!this.paused) return;
     this.paused = false;
     this.drains++;
-    this.socket.resume();
+    this.#buffers.turns.wait(this);
+  }
+
+  /** Its turn has come. */
+  resume(): void {
+    if (!this.paused) this.socket.resume();
   }
 
   /** Called by the socket after it read into `#buffer`; takes the buffer for its next read from there afterwards. */
@@ -265,11 +270,16 @@ export class Side {
       const chunk = Buffer.allocUnsafe(length);
       buffer.copy(chunk, 0, 0, length);
       if (bulk) this.#buffer = this.#buffers.acquire();
-      return this.#pass(chunk);
+      return this.#pass(chunk) && !this.#waits(bulk);
     }
     const taken = this.#pass(length === buffer.length ? buffer : buffer.subarray(0, length));
     if (taken && !bulk) this.releaseBuffer();
-    return taken;
+    return taken && !this.#waits(bulk);
+  }
+
+  #waits(bulk: boolean): boolean {
+    if (bulk) this.#buffers.turns.wait(this);
+    return bulk;
   }
 
   /** `true`: the other side's kernel took it all, read on. */
