@@ -1,5 +1,7 @@
 // Runs in: worker
-import { SHARE_OF_TURN_MS } from './turn-share.ts';
+
+/** Dials that end in one turn: less than 2 ms of it, and Node accepts one client of a listening socket a turn. */
+const ENDED_A_TURN = 32;
 
 /** What is to be over at a deadline. */
 interface Due {
@@ -36,16 +38,17 @@ export class DialDeadlines {
     return setTimeout(() => setImmediate(() => this.#expire()), ms).unref();
   }
 
-  /** What has come due, as far as its share of a turn goes, for thousands may run out of time together. */
+  /** Some of what has come due, and the rest in the next turns, for thousands may run out of time together. */
   #expire(): void {
     const now = performance.now();
+    let ended = 0;
     for (const dial of this.#dials) {
       const left = dial.startedAt + this.#timeoutMs - now;
       if (left > 0) {
         this.#timer = this.#later(Math.ceil(left));
         return;
       }
-      if (performance.now() - now >= SHARE_OF_TURN_MS) {
+      if (ended++ === ENDED_A_TURN) {
         setImmediate(() => this.#expire());
         return;
       }

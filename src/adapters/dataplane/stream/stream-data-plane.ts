@@ -22,7 +22,6 @@ import { EventBatch } from './event-batch.ts';
 import { adoptConnections, presetAccepted, type TcpHandle } from './node-internals.ts';
 import { ReadBuffers } from './read-buffers.ts';
 import { type ClientSource, KEEPALIVE_SECONDS, Side } from './side.ts';
-import { SHARE_OF_TURN_MS } from './turn-share.ts';
 import { type LookAtWire, lookPeriod } from './wire-watch.ts';
 
 /** Clients that the kernel queues for a listening socket; it takes the smaller of this and `net.core.somaxconn`. */
@@ -30,6 +29,9 @@ const BACKLOG = 4096;
 
 /** How often timeouts are checked, in ms. */
 const CHECK_MS = 1000;
+
+/** What checks may take of one turn of the loop, in ms: closing a connection takes some 50 us. */
+const SHARE_OF_TURN_MS = 2;
 
 /**
  * What a socket has to tell is read in this turn of the loop or the next; an end that is read there closes sockets, which
