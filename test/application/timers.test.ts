@@ -68,6 +68,10 @@ t.test('a bad GeoIP file is named once, and again when it differs', async (t) =>
     log,
     new InternalErrors(log, { now: () => 0 }),
   );
+  await watch.look();
+  t.same(watch.reasons(), { missing: [], notes: ['the GeoIP database of before serves on: bad'] });
+  for (let look = 0; look < 3; look++) await watch.look();
+  t.same(watch.reasons(), { missing: [], notes: [] }, 'reloaded');
   while (updates.length > 0) await watch.look();
   t.same(
     log.said.map(({ level, fields }) => `${level} ${fields.reason ?? fields.path}`),
