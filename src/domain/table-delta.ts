@@ -20,7 +20,7 @@ export interface TableDelta extends TableContent, TableChanges {
  * Changes of a delta: what the primary takes over in one step of less than a millisecond. More of them come as an image,
  * which it opens in slices.
  */
-export const MAX_DELTA_ROWS = 128;
+export const MAX_DELTA_ROWS = 96;
 
 /** Rows that are compared before `changesTo` yields: a fraction of a millisecond. */
 const SLICE_ROWS = 500;

@@ -3,6 +3,8 @@ import { MinRing } from './min-ring.ts';
 
 /** Members of a bucket before it is split: few enough to look through, many enough for the buckets to be few. Measured. */
 const MAX_BUCKET = 64;
+/** Members of a bucket of those that came in ring order: some may still come in between. */
+const FILLED = 48;
 /** Room of a new bucket: most groups of most tables are small. */
 const MIN_ROOM = 4;
 
@@ -150,13 +152,11 @@ export class RingGroup {
   add(seat: Seat, load: number): Bucket {
     let at = this.#bucketFor(seat);
     if (this.#buckets.length === 0) this.#insertBucket(0, new Bucket(this, MIN_ROOM));
+    else if (this.#endsBefore(at, seat)) this.#insertBucket(++at, new Bucket(this, MAX_BUCKET));
     else if (this.#buckets[at]!.size === MAX_BUCKET) {
-      const full = this.#buckets[at]!;
-      // Members that come in ring order leave full buckets behind them, and none is split.
-      const goesLast = at === this.#buckets.length - 1 && full.hashes[MAX_BUCKET - 1]! < seat.hash;
-      const other = goesLast ? new Bucket(this, MAX_BUCKET) : full.split();
+      const other = this.#buckets[at]!.split();
       this.#insertBucket(at + 1, other);
-      if (goesLast || this.#isFirstBefore(other, seat)) at++;
+      if (this.#isFirstBefore(other, seat)) at++;
     }
     const bucket = this.#buckets[at]!;
     bucket.insert(seat, load);
@@ -229,6 +229,12 @@ export class RingGroup {
 
   #isFirstBefore({ hashes, slots }: Bucket, seat: Seat): boolean {
     return hashes[0]! < seat.hash || (hashes[0] === seat.hash && this.seatOf(slots[0]!).id < seat.id);
+  }
+
+  /** Whether the bucket at `at` is the last one, filled, and `seat` comes behind it: members that come in ring order. */
+  #endsBefore(at: number, seat: Seat): boolean {
+    const { size, hashes } = this.#buckets[at]!;
+    return at === this.#buckets.length - 1 && size >= FILLED && hashes[size - 1]! < seat.hash;
   }
 
   #insertBucket(at: number, bucket: Bucket): void {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import type { Backend } from '../../../src/domain/entities.ts';
+import { hashText } from '../../../src/domain/hash.ts';
 import {
   type PickClient,
   preferredRegion,
@@ -11,7 +12,7 @@ import {
 } from '../../../src/domain/services/load-balancer.ts';
 import { PickIndex } from '../../../src/domain/services/pick-index.ts';
 import { REGIONS, type RegionCode } from '../../../src/domain/value-objects.ts';
-import { backendsArbitrary } from '../arbitraries.ts';
+import { backendsArbitrary, COLLIDING_IDS } from '../arbitraries.ts';
 
 const APPS = ['', 'a', 'b'];
 
@@ -177,6 +178,23 @@ t.test('and among so many that buckets are split and go, also around the end of 
     { numRuns: 60 },
   );
   t.ok(served > 500);
+});
+
+t.test('equal hashes are in the order of their ids, also where one bucket ends and the next begins', async (t) => {
+  const [later, earlier] = [...COLLIDING_IDS].sort().reverse() as [string, string];
+  const ringHash = hashText(later);
+  t.equal(hashText(earlier), ringHash);
+  const before = Array.from({ length: 100_000 }, (_, i) => alikeBackend(i))
+    .filter(({ id }) => hashText(id) < ringHash)
+    .sort((a, b) => hashText(a.id) - hashText(b.id));
+  // However many a bucket takes: each is the last of one once.
+  for (let count = 1; count <= 70; count++) {
+    const index = new PickIndex([''], (slot) => (slot < count ? 1 : 0));
+    for (const [slot, row] of before.slice(0, count).entries()) index.put(slot, row);
+    index.put(count, { ...alikeBackend(0), id: later });
+    index.put(count + 1, { ...alikeBackend(0), id: earlier });
+    t.equal(index.pick({ app: '', hash: 1, geo: null }, 'eu', []), count + 1, `behind ${count} others`);
+  }
 });
 
 t.test('a pick with tried backends leaves the index as it was', async (t) => {
