@@ -16,6 +16,9 @@ export function gather(all: readonly Reasons[]): Reasons {
   return { missing: all.flatMap(({ missing }) => missing), notes: all.flatMap(({ notes }) => notes) };
 }
 
+/** For what a drain does at its deadline: resets, kills, the records of both. In ms. */
+const DRAIN_GRACE_MS = 5000;
+
 /** A time as reasons tell it. */
 export function seconds(ms: number): string {
   return (ms / 1000).toFixed(1);
@@ -94,9 +97,9 @@ export class Modules<Part extends Life = Life> {
     this.#eachNow((part) => part.closePorts?.());
   }
 
-  /** Parts hold to the deadline by themselves: with what they do at it, they may end somewhat later. */
+  /** Parts hold to the deadline by themselves; one that does not, with what it does at its deadline, is left. */
   drain(deadlineMs: number): Promise<boolean> {
-    return this.#each(null, (part) => part.drain?.(deadlineMs));
+    return this.#each(deadlineMs + DRAIN_GRACE_MS, (part) => part.drain?.(deadlineMs));
   }
 
   cut(deadlineMs: number): Promise<boolean> {
@@ -121,14 +124,12 @@ export class Modules<Part extends Life = Life> {
   }
 
   /** One after another, whatever becomes of one. Whether all came to their ends in time. */
-  async #each(deadlineMs: number | null, act: (part: Part) => unknown): Promise<boolean> {
+  async #each(deadlineMs: number, act: (part: Part) => unknown): Promise<boolean> {
     let all = true;
     for (const part of this.#begun.toReversed()) {
       try {
         const done = act(part);
-        if (!(done instanceof Promise)) continue;
-        if (deadlineMs === null) await done;
-        else if (!(await within(deadlineMs, done))) all = false;
+        if (done instanceof Promise && !(await within(deadlineMs, done))) all = false;
       } catch (error) {
         this.#boundary.failed('signal', error);
         all = false;

@@ -115,6 +115,22 @@ t.test('one that does not end is left at its deadline, and was told when that is
   t.same(deadlines, [DEADLINE_MS, DEADLINE_MS]);
 });
 
+t.test('a drain that does not hold to its deadline is left some time after', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.teardown(() => mock.timers.reset());
+  const { modules, said } = setUp({ c: { drain: never } });
+  await modules.start(DEADLINE_MS);
+  said.length = 0;
+  const drained = modules.drain(30_000);
+  await settled();
+  mock.timers.tick(30_000);
+  await settled();
+  t.same(said, ['drain c'], 'it may be at its last act');
+  mock.timers.tick(5000);
+  t.notOk(await drained);
+  t.same(said, ['drain c', 'drain b', 'drain a']);
+});
+
 t.test('a stop during the start stops the one that is starting too, and no further one starts', async (t) => {
   let fails: (error: Error) => void = () => {};
   const start = () =>
