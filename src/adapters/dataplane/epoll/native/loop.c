@@ -14,12 +14,9 @@
 #include "tag.h"
 #include "timers.h"
 
-/* Sockets whose events are fetched at once, between two looks at the clock: each may have a MiB to pass on. What was not
- * fetched is ready in the next turn, edges too. */
-#define READY_AT_ONCE 8
-
-/* The same for `settle`, which is done when fewer are ready: bulky flows alone are not to keep it from that. */
-#define SETTLE_AT_ONCE 32
+/* Sockets whose events are fetched at once, between two looks at the clock. What was not fetched is ready in the next
+ * turn, edges too. `settle` is done when fewer are ready. */
+#define READY_AT_ONCE 32
 
 /* Turns that `settle` takes at most: so many are ready only while bytes flow, which nobody waits for. */
 #define SETTLE_TURNS 64
@@ -52,15 +49,15 @@ static void dispatch(engine *e, const struct epoll_event *event) {
 }
 
 /* false: there may be more. */
-static bool serve_ready(engine *e, int at_once) {
-  struct epoll_event ready[SETTLE_AT_ONCE];
+static bool serve_ready(engine *e) {
+  struct epoll_event ready[READY_AT_ONCE];
   uint64_t start = uv_hrtime();
   e->moved = 0;
   do {
-    int count = e->epoll_fd < 0 ? 0 : epoll_wait(e->epoll_fd, ready, at_once, 0);
+    int count = e->epoll_fd < 0 ? 0 : epoll_wait(e->epoll_fd, ready, READY_AT_ONCE, 0);
     e->now = uv_hrtime();
     for (int i = 0; i < count; i++) dispatch(e, &ready[i]);
-    if (count < at_once) return true;
+    if (count < READY_AT_ONCE) return true;
   } while (e->now - start < SHARE_OF_TURN);
   return false;
 }
@@ -68,14 +65,14 @@ static bool serve_ready(engine *e, int at_once) {
 static void on_poll(uv_poll_t *handle, int status, int events) {
   (void)status;
   (void)events;
-  (void)serve_ready(handle->data, READY_AT_ONCE);
+  (void)serve_ready(handle->data);
   loop_act(handle->data);
 }
 
 /* Serves what is ready before it tells, as long as that takes. */
 static void settle_on(engine *e) {
   if (e->settles == 0) return;
-  if (!serve_ready(e, SETTLE_AT_ONCE) && e->settle_turns-- > 0) return;
+  if (!serve_ready(e) && e->settle_turns-- > 0) return;
   for (; e->settles > 0; e->settles--) tell_settled(&e->batch);
 }
 
@@ -91,10 +88,13 @@ static void on_check(uv_check_t *handle) {
   engine *e = handle->data;
   uv_check_stop(&e->check);
   uv_idle_stop(&e->idle);
-  uv_timer_stop(&e->delivery_timer);
   if (e->listeners.shared) listeners_make_exclusive(e);
   settle_on(e);
-  deliver(e);
+  /* What can wait may do so beside bulk, too. */
+  if (e->batch.urgency == THIS_TURN) {
+    uv_timer_stop(&e->delivery_timer);
+    deliver(e);
+  }
   e->now = uv_hrtime();
   relay_bulk(e, BULK_SHARE_OF_TURN);
   loop_act(e);

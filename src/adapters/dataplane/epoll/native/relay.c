@@ -203,10 +203,10 @@ static enum outcome pump_or_wait(engine *e, connection *c, int from) {
   return WAITS;
 }
 
-/* Sends what waits, and goes on to read when that is done. */
-static enum outcome resume(engine *e, connection *c, int from) {
+/* Sends what waits, and goes on to read, up to `most` bytes, when that is done. */
+static enum outcome resume(engine *e, connection *c, int from, uint32_t most) {
   enum outcome outcome = flush(e, c, from);
-  return outcome == MOVES ? pump(e, c, from, SLICE_BYTES) : outcome;
+  return outcome == MOVES ? pump(e, c, from, most) : outcome;
 }
 
 static void take_turn(engine *e, connection *c) {
@@ -216,7 +216,8 @@ static void take_turn(engine *e, connection *c) {
   int from = c->sides[c->next_turn].is_due ? c->next_turn : !c->next_turn;
   c->next_turn = !from;
   c->sides[from].is_due = false;
-  enum outcome outcome = c->sides[from].waiting != NULL ? resume(e, c, from) : pump(e, c, from, SLICE_BYTES);
+  bool waits = c->sides[from].waiting != NULL;
+  enum outcome outcome = waits ? resume(e, c, from, SLICE_BYTES) : pump(e, c, from, SLICE_BYTES);
   if (outcome != OVER && c->sides[!from].is_due) wait_for_turn(e, c, !from);
 }
 
@@ -262,9 +263,10 @@ void relay_ready(engine *e, connection *c, int side, uint32_t events) {
   if (source->failed && (source->finished || unread) && failed(e, c, side, 0) == OVER) return;
   struct chunk *waiting = c->sides[!side].waiting;
   if ((events & EPOLLOUT) && waiting != NULL) {
-    if (waiting->length >= BULK_BYTES && is_crowded(e))
+    bool crowded = is_crowded(e);
+    if (crowded && waiting->length >= BULK_BYTES)
       wait_for_turn(e, c, !side);
-    else if (resume(e, c, !side) == OVER)
+    else if (resume(e, c, !side, crowded ? FIRST_READ_BYTES : SLICE_BYTES) == OVER)
       return;
   }
   if (source->waiting == NULL) (void)pump_or_wait(e, c, side);
