@@ -51,8 +51,7 @@ function listenElsewhere(descriptors: readonly number[]): readonly number[] {
   const args = [LISTENER_PROCESS, String(descriptors.length), String(BACKLOG)];
   const child = spawnSync(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'pipe', ...descriptors],
-    // What an operator asks of this process, such as an inspector, is not about that one.
-    env: { ...process.env, NODE_OPTIONS: '' },
+    env: plainEnvironment(),
     encoding: 'utf8',
     timeout: PATIENCE_MS,
     killSignal: 'SIGKILL',
@@ -60,4 +59,10 @@ function listenElsewhere(descriptors: readonly number[]): readonly number[] {
   if (child.status === 0) return JSON.parse(child.stdout) as number[];
   const why = child.error?.message ?? (child.stderr.trim() || `it ended by ${child.signal ?? child.status}`);
   throw new EdgeError('EDGE_ERR_LISTEN', `cannot start the process that makes sockets listen: ${why}`);
+}
+
+/** Nothing that is ours, such as a token; and what an operator asks of this process, an inspector, is not about that one. */
+function plainEnvironment(): NodeJS.ProcessEnv {
+  const others = Object.entries(process.env).filter(([name]) => !name.startsWith('EDGEPROXY_'));
+  return { ...Object.fromEntries(others), NODE_OPTIONS: '' };
 }
