@@ -102,8 +102,8 @@ export class Affinity {
     }
   }
 
-  #bind({ key, backend }: Extract<Decision, { kind: 'assign' }>, now: number): BindingRef {
-    const binding = this.#bindings.bind(key, backend.id, now);
+  #bind({ key, backend, country }: Extract<Decision, { kind: 'assign' }>, now: number): BindingRef {
+    const binding = this.#bindings.bind(key, backend.id, country, now);
     if (binding !== 0) this.#unproven.add(binding);
     return binding;
   }

@@ -3,7 +3,7 @@ import { type FailedDial, isToBlame, refusalAfter } from '../domain/blame.ts';
 import type { ClientAddress } from '../domain/client-address.ts';
 import { clientKey, hashClientKey } from '../domain/client-key.ts';
 import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
-import { regionOf } from '../domain/countries.ts';
+import { geoInfoOf } from '../domain/countries.ts';
 import type { Backend, ClientKey, GeoInfo, Listener, PickReason, RefusalReason } from '../domain/entities.ts';
 import { isFull, servesApp } from '../domain/services/load-balancer.ts';
 import type { RegionCode } from '../domain/value-objects.ts';
@@ -35,9 +35,7 @@ export type Decision = {
 
 /** What is known of where `address` is. A country without a region in our table counts as unknown. */
 export function locate(geo: GeoResolver, address: ClientAddress): GeoInfo | null {
-  const country = geo.country(address);
-  const region = country === null ? null : regionOf(country);
-  return country === null || region === null ? null : { country, region };
+  return geoInfoOf(geo.country(address));
 }
 
 /** Whether a bound client may stay: its backend is there, up, and of the listener's app. Draining backends keep theirs. */
@@ -63,7 +61,7 @@ export function decideBackend(
   const binding = bindings.find(key, now);
   const bound = binding === 0 ? '' : bindings.backendOf(binding);
   const failedBefore = tried.length > 0;
-  const geo = locate(input.geo, address);
+  const geo = binding === 0 ? locate(input.geo, address) : geoInfoOf(bindings.countryOf(binding));
   const country = geo?.country ?? null;
 
   let why: PickReason = failedBefore ? 'retried' : 'picked';

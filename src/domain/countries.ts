@@ -1,3 +1,4 @@
+import type { GeoInfo } from './entities.ts';
 import type { CountryCode, RegionCode } from './value-objects.ts';
 
 /**
@@ -19,21 +20,40 @@ const CODES: Readonly<Record<RegionCode, string>> = {
   me: 'AE BH IL IQ IR JO KW LB OM PS QA SA SY TR YE',
 };
 
-const REGION_OF: ReadonlyMap<CountryCode, RegionCode> = new Map(
+const GEO_INFO: ReadonlyMap<CountryCode, GeoInfo> = new Map(
   Object.entries(CODES).flatMap(([region, codes]) =>
-    codes.split(/\s+/).map((code): [CountryCode, RegionCode] => [code, region as RegionCode]),
+    codes.split(/\s+/).map((country): [CountryCode, GeoInfo] => [country, { country, region: region as RegionCode }]),
   ),
 );
 
 /** Every code of the table, in no particular order. */
-export const COUNTRY_CODES: readonly CountryCode[] = [...REGION_OF.keys()];
+export const COUNTRY_CODES: readonly CountryCode[] = [...GEO_INFO.keys()];
+
+const CODE_OF_NUMBER: ReadonlyMap<number, CountryCode> = new Map(
+  COUNTRY_CODES.map((code) => [numberOfCountry(code), code]),
+);
 
 /** The region of a country, or `null` for text that is no code of the table. Codes are upper case. */
 export function regionOf(country: CountryCode): RegionCode | null {
-  return REGION_OF.get(country) ?? null;
+  return GEO_INFO.get(country)?.region ?? null;
 }
 
 /** Whether `text` is an ISO 3166-1 alpha-2 code in upper case, or XK. */
 export function isCountryCode(text: string): text is CountryCode {
-  return REGION_OF.has(text);
+  return GEO_INFO.has(text);
+}
+
+/** What follows from a country, always the same object; `null` for none, and for text that is no code of the table. */
+export function geoInfoOf(country: CountryCode | null): GeoInfo | null {
+  return country === null ? null : (GEO_INFO.get(country) ?? null);
+}
+
+/** The two letters of a code in 16 bits, for columns and records; 0: no country. */
+export function numberOfCountry(country: CountryCode | null): number {
+  return country === null ? 0 : (country.charCodeAt(0) << 8) | country.charCodeAt(1);
+}
+
+/** The code that a number stands for, one string for all that are of the table. */
+export function countryOf(number: number): CountryCode | null {
+  return number === 0 ? null : (CODE_OF_NUMBER.get(number) ?? String.fromCharCode(number >> 8, number & 255));
 }

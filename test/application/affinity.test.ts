@@ -352,7 +352,9 @@ t.test('a move outlives other connections of its client, and ends with those tha
 t.test('the state table', async (t) => {
   const key = clientKey('', clientAddress(1));
   const decide = (binding: number, id: string, why: string) =>
-    ({ kind: 'assign', key, binding, why, backend: backend({ id }, 0) }) as unknown as Parameters<Affinity['take']>[0];
+    ({ kind: 'assign', key, binding, country: null, why, backend: backend({ id }, 0) }) as unknown as Parameters<
+      Affinity['take']
+    >[0];
   const failed = (id: string) => [{ backend: id, code: 'ECONNREFUSED', ms: 1, ours: false }];
 
   /** A binding of `a`: `unproven`, or `proven` with the lease that proved it still there. */

@@ -93,6 +93,26 @@ t.test('every candidate has its terms, and those that may be picked come first, 
   t.equal(routingVersion, 1);
 });
 
+t.test('a bound client is shown where it is now, and its choice is what it would get', async (t) => {
+  const rig = new Rig({ countries: { '10.0.0.0/8': 'DE' } });
+  await rig.serve([
+    { id: 'german', country: 'DE', region: 'eu' },
+    { id: 'brazilian', country: 'BR', region: 'sa' },
+  ]);
+  rig.got(1, ME);
+  rig.connected(1);
+  await rig.serve([
+    { id: 'german-2', country: 'DE', region: 'eu' },
+    { id: 'brazilian', country: 'BR', region: 'sa' },
+  ]);
+  rig.geo.country = () => 'BR';
+  const { geo, choice, candidates } = await explain(rig, ME);
+  t.same(geo, { country: 'BR', region: 'sa' });
+  t.equal(candidates[0]?.id, 'brazilian');
+  t.same(choice, { backend: 'german-2', why: 'rebound' });
+  t.equal(rig.got(2, ME), 'german-2 rebound');
+});
+
 t.test('a binding is shown with its age', async (t) => {
   const rig = new Rig();
   await rig.serve([{ id: 'a' }]);

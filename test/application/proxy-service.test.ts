@@ -32,6 +32,35 @@ t.test("the nearest backend is picked by the client's country", async (t) => {
   t.equal(rig.records[1]?.country, 'DE', 'of a bound client as well');
 });
 
+t.test('a bound client is not looked up, and keeps its country until its binding is over', async (t) => {
+  const rig = new Rig();
+  await rig.serve([
+    { id: 'german', country: 'DE' },
+    { id: 'french', country: 'FR', weight: 1000 },
+  ]);
+  let looked = 0;
+  rig.geo.country = () => (++looked === 1 ? 'DE' : 'FR');
+  t.equal(rig.got(1, ME), 'german picked');
+  rig.connected(1);
+  rig.got(2, ME);
+  rig.got(3, ME);
+  t.equal(looked, 1);
+  await rig.serve([
+    { id: 'other', country: 'DE' },
+    { id: 'french', country: 'FR', weight: 1000 },
+  ]);
+  t.equal(rig.got(4, ME), 'other rebound', 'as a client of the country that it came from');
+  t.equal(looked, 1);
+  for (const seq of [1, 2, 3, 4]) rig.closed(seq);
+  t.same(
+    rig.records.map(({ country }) => country),
+    ['DE', 'DE', 'DE', 'DE'],
+  );
+  rig.now += TTL_MS;
+  t.equal(rig.got(5, ME), 'french picked', 'a new client');
+  t.equal(looked, 2);
+});
+
 t.test('refusals say why', async (t) => {
   const rig = new Rig();
   t.equal(rig.got(1, ME), 'no_backend', 'before the first table');

@@ -12,7 +12,7 @@ import { Rig, TTL_MS } from './rig.ts';
 
 t.test('expired bindings are swept in slices, those in use stay', async (t) => {
   const rig = new Rig();
-  for (let n = 0; n < 2500; n++) rig.bindings.bind(clientKey('', clientAddress(n)), 'a', 0);
+  for (let n = 0; n < 2500; n++) rig.bindings.bind(clientKey('', clientAddress(n)), 'a', null, 0);
   rig.bindings.acquire(rig.bindings.find(clientKey('', clientAddress(7)), 0));
   const limits: number[] = [];
   const sweep = rig.bindings.sweep.bind(rig.bindings);
@@ -35,7 +35,7 @@ t.test('expired bindings are swept in slices, those in use stay', async (t) => {
 
 t.test('a stopped sweep frees no more', async (t) => {
   const rig = new Rig();
-  for (let n = 0; n < 2500; n++) rig.bindings.bind(clientKey('', clientAddress(n)), 'a', 0);
+  for (let n = 0; n < 2500; n++) rig.bindings.bind(clientKey('', clientAddress(n)), 'a', null, 0);
   const sweep = rig.bindings.sweep.bind(rig.bindings);
   const stopped = new Promise<void>((resolve) => {
     rig.bindings.sweep = (now, limit) => {
@@ -81,7 +81,7 @@ t.test('a bad GeoIP file is named once, and again when it differs', async (t) =>
 
 t.test('a sweep that throws is told and counted, and the next one sweeps', async (t) => {
   const rig = new Rig();
-  rig.bindings.bind(clientKey('', clientAddress(1)), 'a', 0);
+  rig.bindings.bind(clientKey('', clientAddress(1)), 'a', null, 0);
   const sweep = rig.bindings.sweep.bind(rig.bindings);
   let sweeps = 0;
   rig.bindings.sweep = (now, limit) => {

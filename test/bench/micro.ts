@@ -126,7 +126,7 @@ export function bytesPerBinding(count = 1_000_000): number {
   const before = used();
   const bindings = new MemoryBindings({ ttlMs: 600_000, maxBindings: count });
   const ids = Array.from({ length: 100 }, (_, i) => `backend-${i}`);
-  for (let n = 0; n < count; n++) bindings.bind({ app: '', family: 4, high: n, low: 0 }, ids[n % 100]!, n / 1e6);
+  for (let n = 0; n < count; n++) bindings.bind({ app: '', family: 4, high: n, low: 0 }, ids[n % 100]!, null, n / 1e6);
   const bytes = (used() - before) / count;
   if (bindings.size !== count) throw new Error(`${bindings.size} of ${count} bindings`);
   return bytes;

@@ -4,6 +4,8 @@ import { NaiveBindings } from '../fixtures/naive-bindings.ts';
 import { clientNo, type MakeBindings } from './binding-repository.ts';
 
 export const MODEL_TTL = 100;
+/** Of clients, by their number. */
+const COUNTRIES = ['BR', 'DE', null, 'US'] as const;
 
 /** One operation; `client` is a client number, `ms` how long after the one before it. */
 export type Step =
@@ -89,6 +91,7 @@ class Pair {
     const held = this.#held.get(client);
     if (held !== undefined) this.#equal('held handle', real, held.real);
     this.#equal('backend', this.#real.backendOf(real), this.#model.backendOf(model));
+    this.#equal('country', this.#real.countryOf(real), this.#model.countryOf(model));
     this.#equal('created', this.#real.boundAt(real), this.#model.boundAt(model));
     this.#equal('last seen', this.#real.lastSeenAt(real), this.#model.lastSeenAt(model));
     this.#equal('open', this.#real.openConnections(real), this.#model.openConnections(model));
@@ -97,7 +100,10 @@ class Pair {
 
   #bind(client: number, now: number): void {
     if (this.look(client, now) !== null) return;
-    const bound = this.#same('bind', (bindings) => bindings.bind(clientNo(client), `b${now}`, now) !== 0);
+    const bound = this.#same(
+      'bind',
+      (bindings) => bindings.bind(clientNo(client), `b${now}`, COUNTRIES[client % 4]!, now) !== 0,
+    );
     if (bound !== (this.look(client, now) !== null)) throw new Error(`${this.place}: bind and find disagree`);
   }
 

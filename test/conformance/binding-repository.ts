@@ -15,10 +15,11 @@ export function bindingRepositorySuite(t: Test, make: MakeBindings): void {
   t.test('a binding is found with all that was stored', async (t) => {
     const bindings = small();
     t.equal(bindings.find(clientNo(1), 5), 0, 'nothing before it is bound');
-    const ref = bindings.bind(clientNo(1), 'a', 5.5);
+    const ref = bindings.bind(clientNo(1), 'a', 'BR', 5.5);
     t.ok(ref > 0);
     t.equal(bindings.find(clientNo(1), 6), ref);
     t.equal(bindings.backendOf(ref), 'a');
+    t.equal(bindings.countryOf(ref), 'BR');
     t.equal(bindings.boundAt(ref), 5.5);
     t.equal(bindings.lastSeenAt(ref), 5.5);
     t.equal(bindings.openConnections(ref), 0);
@@ -35,16 +36,37 @@ export function bindingRepositorySuite(t: Test, make: MakeBindings): void {
       { ...key, low: 0 },
     ];
     const bindings = small(9);
-    bindings.bind(key, 'a', 0);
+    bindings.bind(key, 'a', null, 0);
     for (const other of others) t.equal(bindings.find(other, 0), 0, JSON.stringify(other));
-    for (const [i, other] of others.entries()) bindings.bind(other, `b${i}`, 0);
+    for (const [i, other] of others.entries()) bindings.bind(other, `b${i}`, null, 0);
     t.equal(bindings.backendOf(bindings.find(key, 0)), 'a');
     for (const [i, other] of others.entries()) t.equal(bindings.backendOf(bindings.find(other, 0)), `b${i}`);
   });
 
+  t.test('a client keeps its country, known or not, wherever its binding moves', async (t) => {
+    const bindings = small();
+    const countries = ['BR', null, 'XK'];
+    const refs = countries.map((country, n) => bindings.bind(clientNo(n), 'a', country, 0));
+    for (const ref of refs) {
+      bindings.move(ref, 'b', 1);
+      bindings.acquire(ref);
+      bindings.release(ref, 2);
+    }
+    t.same(
+      refs.map((ref) => bindings.countryOf(ref)),
+      countries,
+    );
+    for (const ref of refs) bindings.remove(ref);
+    t.equal(
+      bindings.countryOf(bindings.bind(clientNo(5), 'a', null, 3)),
+      null,
+      'nothing is left of who was there before',
+    );
+  });
+
   t.test('to look a binding up is no activity', async (t) => {
     const bindings = small();
-    const ref = bindings.bind(clientNo(1), 'a', 0);
+    const ref = bindings.bind(clientNo(1), 'a', null, 0);
     bindings.find(clientNo(1), TTL - 1);
     t.equal(bindings.lastSeenAt(ref), 0);
     t.equal(bindings.find(clientNo(1), TTL), 0);
@@ -52,7 +74,7 @@ export function bindingRepositorySuite(t: Test, make: MakeBindings): void {
 
   t.test('exactly at the TTL a binding is expired, checked on read', async (t) => {
     const bindings = small();
-    const ref = bindings.bind(clientNo(1), 'a', 10);
+    const ref = bindings.bind(clientNo(1), 'a', null, 10);
     t.equal(bindings.find(clientNo(1), 10 + TTL - 0.001), ref);
     t.equal(bindings.size, 1);
     t.equal(bindings.find(clientNo(1), 10 + TTL), 0);
@@ -62,9 +84,10 @@ export function bindingRepositorySuite(t: Test, make: MakeBindings): void {
 
   t.test('an expired binding gives way to a new one of its client', async (t) => {
     const bindings = small(1);
-    bindings.bind(clientNo(1), 'a', 0);
-    const ref = bindings.bind(clientNo(1), 'b', TTL);
+    bindings.bind(clientNo(1), 'a', 'AE', 0);
+    const ref = bindings.bind(clientNo(1), 'b', 'ZW', TTL);
     t.equal(bindings.backendOf(ref), 'b');
+    t.equal(bindings.countryOf(ref), 'ZW', 'and of the country where it is now');
     t.equal(bindings.boundAt(ref), TTL);
     t.equal(bindings.size, 1);
     t.equal(bindings.evictions, 0);
@@ -72,14 +95,14 @@ export function bindingRepositorySuite(t: Test, make: MakeBindings): void {
 
   t.test('a client that is bound cannot be bound twice', async (t) => {
     const bindings = small();
-    const ref = bindings.bind(clientNo(1), 'a', 0);
-    t.throws(() => bindings.bind(clientNo(1), 'b', TTL - 1));
+    const ref = bindings.bind(clientNo(1), 'a', null, 0);
+    t.throws(() => bindings.bind(clientNo(1), 'b', null, TTL - 1));
     t.equal(bindings.backendOf(ref), 'a');
   });
 
   t.test('an open connection keeps its binding; the TTL starts at the last release', async (t) => {
     const bindings = small();
-    const ref = bindings.bind(clientNo(1), 'a', 0);
+    const ref = bindings.bind(clientNo(1), 'a', null, 0);
     bindings.acquire(ref);
     bindings.acquire(ref);
     t.equal(bindings.openConnections(ref), 2);
@@ -97,7 +120,7 @@ export function bindingRepositorySuite(t: Test, make: MakeBindings): void {
 
   t.test('a release without its acquire is a defect that shows', async (t) => {
     const bindings = small();
-    const ref = bindings.bind(clientNo(1), 'a', 0);
+    const ref = bindings.bind(clientNo(1), 'a', null, 0);
     t.throws(() => bindings.release(ref, 1));
     t.equal(bindings.openConnections(ref), 0);
     t.equal(bindings.sweep(TTL, 10), 1, 'and does no harm');
@@ -105,13 +128,13 @@ export function bindingRepositorySuite(t: Test, make: MakeBindings): void {
 
   t.test('a full table gives up the least recently seen binding', async (t) => {
     const bindings = small(3);
-    const first = bindings.bind(clientNo(1), 'a', 0);
-    bindings.bind(clientNo(2), 'a', 0);
-    bindings.bind(clientNo(3), 'a', 0);
+    const first = bindings.bind(clientNo(1), 'a', null, 0);
+    bindings.bind(clientNo(2), 'a', null, 0);
+    bindings.bind(clientNo(3), 'a', null, 0);
     bindings.acquire(first);
     bindings.release(first, 1);
     for (const [n, victim] of [2, 3, 1].entries()) {
-      bindings.bind(clientNo(4 + n), 'a', 2);
+      bindings.bind(clientNo(4 + n), 'a', null, 2);
       t.equal(bindings.find(clientNo(victim), 2), 0, `client ${victim} went`);
       t.equal(bindings.size, 3);
       t.equal(bindings.evictions, n + 1);
@@ -120,46 +143,46 @@ export function bindingRepositorySuite(t: Test, make: MakeBindings): void {
 
   t.test('a binding in use is never given up; a table full of them takes no more', async (t) => {
     const bindings = small(2);
-    const one = bindings.bind(clientNo(1), 'a', 0);
-    const two = bindings.bind(clientNo(2), 'a', 0);
+    const one = bindings.bind(clientNo(1), 'a', null, 0);
+    const two = bindings.bind(clientNo(2), 'a', null, 0);
     bindings.acquire(one);
     bindings.acquire(two);
-    t.equal(bindings.bind(clientNo(3), 'a', 1), 0);
+    t.equal(bindings.bind(clientNo(3), 'a', null, 1), 0);
     t.equal(bindings.find(clientNo(3), 1), 0);
     t.equal(bindings.size, 2);
     t.equal(bindings.evictions, 0);
     bindings.release(one, 2);
-    t.ok(bindings.bind(clientNo(3), 'a', 3) > 0);
+    t.ok(bindings.bind(clientNo(3), 'a', null, 3) > 0);
     t.equal(bindings.find(clientNo(2), 3), two);
     t.equal(bindings.find(clientNo(1), 3), 0);
   });
 
   t.test('an expired binding that made room was not given up', async (t) => {
     const bindings = small(1);
-    bindings.bind(clientNo(1), 'a', 0);
-    bindings.bind(clientNo(2), 'a', TTL);
+    bindings.bind(clientNo(1), 'a', null, 0);
+    bindings.bind(clientNo(2), 'a', null, TTL);
     t.equal(bindings.evictions, 0);
-    bindings.bind(clientNo(3), 'a', TTL + 1);
+    bindings.bind(clientNo(3), 'a', null, TTL + 1);
     t.equal(bindings.evictions, 1);
   });
 
   t.test('a binding that moves is of that age on its new backend, and keeps its place', async (t) => {
     const bindings = small(2);
-    const ref = bindings.bind(clientNo(1), 'a', 0);
-    bindings.bind(clientNo(2), 'a', 1);
+    const ref = bindings.bind(clientNo(1), 'a', null, 0);
+    bindings.bind(clientNo(2), 'a', null, 1);
     bindings.move(ref, 'b', 1);
     t.equal(bindings.backendOf(ref), 'b');
     t.equal(bindings.boundAt(ref), 1);
     t.equal(bindings.lastSeenAt(ref), 0);
     t.equal(bindings.find(clientNo(1), 1), ref);
-    bindings.bind(clientNo(3), 'a', 2);
+    bindings.bind(clientNo(3), 'a', null, 2);
     t.equal(bindings.find(clientNo(1), 2), 0, 'still the oldest');
   });
 
   t.test('remove forgets an idle binding and lets one in use be', async (t) => {
     const bindings = small();
-    const one = bindings.bind(clientNo(1), 'a', 0);
-    const two = bindings.bind(clientNo(2), 'a', 0);
+    const one = bindings.bind(clientNo(1), 'a', null, 0);
+    const two = bindings.bind(clientNo(2), 'a', null, 0);
     bindings.acquire(two);
     bindings.remove(one);
     bindings.remove(two);
@@ -172,7 +195,7 @@ export function bindingRepositorySuite(t: Test, make: MakeBindings): void {
 
   t.test('a sweep frees at most its limit, oldest first, and tells when it is done', async (t) => {
     const bindings = small(9);
-    for (const n of [1, 2, 3, 4, 5]) bindings.bind(clientNo(n), 'a', n);
+    for (const n of [1, 2, 3, 4, 5]) bindings.bind(clientNo(n), 'a', null, n);
     t.equal(bindings.sweep(TTL, 9), 0);
     t.equal(bindings.sweep(TTL + 4, 0), 0);
     t.equal(bindings.sweep(TTL + 4, 3), 3);

@@ -1,5 +1,12 @@
 import t from 'tap';
-import { COUNTRY_CODES, isCountryCode, regionOf } from '../../src/domain/countries.ts';
+import {
+  COUNTRY_CODES,
+  countryOf,
+  geoInfoOf,
+  isCountryCode,
+  numberOfCountry,
+  regionOf,
+} from '../../src/domain/countries.ts';
 import { isRegionCode, type RegionCode } from '../../src/domain/value-objects.ts';
 
 const inRegion = (region: RegionCode) => COUNTRY_CODES.filter((code) => regionOf(code) === region);
@@ -60,3 +67,18 @@ t.test('what is no code has no region', async (t) => {
   t.equal(isCountryCode('BR'), true);
   t.equal(isCountryCode('XK'), true);
 });
+
+t.test('a code is a number of 16 bits and back, no country is 0', async (t) => {
+  for (const code of [null, 'QQ', ...COUNTRY_CODES]) t.equal(countryOf(numberOfCountry(code)), code);
+  t.equal(numberOfCountry(null), 0);
+  t.equal(Math.max(...COUNTRY_CODES.map(numberOfCountry)) >>> 16, 0);
+});
+
+t.test(
+  'what follows from a country is one object; nothing follows from none, and from text that is no code',
+  async (t) => {
+    t.same(geoInfoOf('EG'), { country: 'EG', region: 'af' });
+    t.equal(geoInfoOf('EG'), geoInfoOf('EG'));
+    for (const none of [null, 'QQ', 'eg']) t.equal(geoInfoOf(none), null);
+  },
+);

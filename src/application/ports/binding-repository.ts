@@ -1,4 +1,5 @@
 import type { ClientKey } from '../../domain/entities.ts';
+import type { CountryCode } from '../../domain/value-objects.ts';
 
 /**
  * A handle on one stored binding, valid until that binding is evicted, expires or is removed. A binding with an open
@@ -22,10 +23,15 @@ export interface BindingRepository {
   find(key: ClientKey, now: number): BindingRef;
   /**
    * Binds `key`, which must have no live binding, to `backendId`. Returns 0, and stores nothing, when the table is full of
-   * bindings with open connections.
+   * bindings with open connections. `country`, two letters, is where the client is; `null`: not known.
    */
-  bind(key: ClientKey, backendId: string, now: number): BindingRef;
+  bind(key: ClientKey, backendId: string, country: CountryCode | null, now: number): BindingRef;
   backendOf(ref: BindingRef): string;
+  /**
+   * Where the client was when it was bound: it keeps the country of its first connection for as long as its binding lives,
+   * wherever that moves. So nobody who is bound is looked up again, and what another GeoIP file says is for new clients.
+   */
+  countryOf(ref: BindingRef): CountryCode | null;
   /** Since when the client is bound to this backend. */
   boundAt(ref: BindingRef): number;
   /** Last activity; while connections are open that is now, and the caller sees `openConnections` > 0. */

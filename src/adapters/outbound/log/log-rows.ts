@@ -2,6 +2,7 @@
 import type { AccessRecord } from '../../../application/ports/access-log.ts';
 import { ClientAddress } from '../../../domain/client-address.ts';
 import { CLOSE_REASONS } from '../../../domain/close-reasons.ts';
+import { countryOf, numberOfCountry } from '../../../domain/countries.ts';
 import { PICK_REASONS, REFUSAL_REASONS } from '../../../domain/entities.ts';
 import { ENTRY_HEADER_BYTES } from './log-ring.ts';
 
@@ -62,7 +63,7 @@ export function writeRow(
   view.setFloat64(at + VERSION_AT, record.routingVersion);
   view.setUint32(at + LISTENER_AT, listener);
   view.setUint32(at + BACKEND_AT, backend);
-  view.setUint16(at + COUNTRY_AT, country === null ? 0 : (country.charCodeAt(0) << 8) | country.charCodeAt(1));
+  view.setUint16(at + COUNTRY_AT, numberOfCountry(country));
   view.setUint16(at + ATTEMPTS_AT, record.attempts);
   view.setUint32(at + TRIED_AT, triedBytes === null ? 0 : triedBytes.length);
   if (triedBytes !== null) new Uint8Array(view.buffer, view.byteOffset + at + ROW_BYTES).set(triedBytes);
@@ -73,7 +74,6 @@ export function readRow(view: DataView, at: number): Row {
   const w1 = view.getUint32(at + ADDRESS_AT + 4);
   const w2 = view.getUint32(at + ADDRESS_AT + 8);
   const w3 = view.getUint32(at + ADDRESS_AT + 12);
-  const country = view.getUint16(at + COUNTRY_AT);
   const tried = view.getUint32(at + TRIED_AT);
   return {
     client: view.getUint8(at + FAMILY_AT) === 4 ? new ClientAddress(4, w0) : new ClientAddress(6, w0, w1, w2, w3),
@@ -88,7 +88,7 @@ export function readRow(view: DataView, at: number): Row {
     routingVersion: view.getFloat64(at + VERSION_AT),
     listener: view.getUint32(at + LISTENER_AT),
     backend: view.getUint32(at + BACKEND_AT),
-    country: country === 0 ? null : String.fromCharCode(country >> 8, country & 255),
+    country: countryOf(view.getUint16(at + COUNTRY_AT)),
     attempts: view.getUint16(at + ATTEMPTS_AT),
     // TextDecoder takes no shared memory.
     tried:

@@ -1,6 +1,8 @@
 // Runs in: primary
 import type { BindingRef, BindingRepository } from '../../../application/ports/binding-repository.ts';
+import { countryOf, numberOfCountry } from '../../../domain/countries.ts';
 import type { ClientKey } from '../../../domain/entities.ts';
+import type { CountryCode } from '../../../domain/value-objects.ts';
 import { EdgeError } from '../../../errors.ts';
 import { KeyIndex } from './key-index.ts';
 import { RecencyList } from './recency-list.ts';
@@ -19,8 +21,8 @@ const MAX_BINDINGS = 2 ** 27;
  * The binding table. Every operation takes constant time, apart from one shard's rehash or one new chunk (some 0.1 ms),
  * however large the table is.
  *
- * Memory of n bindings, in bytes: 38 n in columns + 8 n for the pointer to the backend's id + 8 n / f in the index, where f is how
- * full the shards are, 3/8 to 3/4: 57 n to 67 n; and up to one chunk of 4096 entries. Chunks with a live binding stay
+ * Memory of n bindings, in bytes: 40 n in columns + 8 n for the pointer to the backend's id + 8 n / f in the index, where f is how
+ * full the shards are, 3/8 to 3/4: 59 n to 69 n; and up to one chunk of 4096 entries. Chunks with a live binding stay
  * when the table shrinks.
  */
 export class MemoryBindings implements BindingRepository {
@@ -62,7 +64,7 @@ export class MemoryBindings implements BindingRepository {
   }
 
   /** Throws EDGE_ERR_INTERNAL when the key has a live binding: two would split its client between two backends. */
-  bind(key: ClientKey, backendId: string, now: number): BindingRef {
+  bind(key: ClientKey, backendId: string, country: CountryCode | null, now: number): BindingRef {
     const hash = this.#index.hash(key);
     const appFamily = this.#slab.appFamily(key.app, key.family);
     const bound = this.#index.find(hash, appFamily, key);
@@ -71,7 +73,7 @@ export class MemoryBindings implements BindingRepository {
       this.#drop(bound, hash);
     }
     if (this.#size >= this.#maxBindings && !this.#makeRoom(now)) return 0;
-    const ref = this.#slab.add(appFamily, key, backendId, now);
+    const ref = this.#slab.add(appFamily, key, backendId, numberOfCountry(country), now);
     this.#index.add(hash, ref);
     this.#idle.append(ref);
     this.#size++;
@@ -80,6 +82,10 @@ export class MemoryBindings implements BindingRepository {
 
   backendOf(ref: BindingRef): string {
     return this.#slab.chunkOf(ref).backends[positionOf(ref)]!;
+  }
+
+  countryOf(ref: BindingRef): CountryCode | null {
+    return countryOf(this.#slab.chunkOf(ref).country[positionOf(ref)]!);
   }
 
   boundAt(ref: BindingRef): number {

@@ -12,7 +12,7 @@ function indexed(capacity: number) {
   return {
     index,
     add(n: number, hash: number) {
-      const ref = slab.add(app, clientNo(n), 'a', 0);
+      const ref = slab.add(app, clientNo(n), 'a', 0, 0);
       index.add(hash, ref);
       return ref;
     },

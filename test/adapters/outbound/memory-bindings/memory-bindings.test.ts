@@ -13,7 +13,7 @@ t.test('options out of range are refused', async (t) => {
 
 t.test('a handle that outlived its binding is refused', async (t) => {
   const bindings = new MemoryBindings({ ttlMs: 10, maxBindings: 5 });
-  const ref = bindings.bind(clientNo(1), 'a', 0);
+  const ref = bindings.bind(clientNo(1), 'a', null, 0);
   bindings.sweep(10, 1);
   const stale = { code: 'EDGE_ERR_INTERNAL' };
   t.throws(() => bindings.backendOf(ref), stale);
@@ -27,7 +27,7 @@ t.test('a handle that outlived its binding is refused', async (t) => {
 t.test('a full table of a hundred thousand turns over in the order in which clients came', async (t) => {
   const count = 100_000;
   const bindings = new MemoryBindings({ ttlMs: 10 * count, maxBindings: count });
-  for (let n = 0; n < 2 * count; n++) bindings.bind(clientNo(n), 'a', n);
+  for (let n = 0; n < 2 * count; n++) bindings.bind(clientNo(n), 'a', null, n);
   t.equal(bindings.size, count);
   t.equal(bindings.evictions, count);
   let kept = 0;

@@ -4,20 +4,20 @@ import type { ClientKey } from '../../../../src/domain/entities.ts';
 
 const key: ClientKey = { app: 'game', family: 6, high: 0xffffffff, low: 0x80000001 };
 const fill = (slab: Slab, count: number) =>
-  Array.from({ length: count }, () => slab.add(slab.appFamily(key.app, key.family), key, 'a', 7));
+  Array.from({ length: count }, () => slab.add(slab.appFamily(key.app, key.family), key, 'a', 0, 7));
 
 t.test('an entry gives back its key', async (t) => {
   const slab = new Slab(10);
-  const ref = slab.add(slab.appFamily('game', 6), key, 'a', 7);
+  const ref = slab.add(slab.appFamily('game', 6), key, 'a', 0, 7);
   t.same(slab.keyOf(ref), key);
   const other: ClientKey = { app: '', family: 4, high: 1, low: 0 };
-  t.same(slab.keyOf(slab.add(slab.appFamily('', 4), other, 'a', 7)), other);
+  t.same(slab.keyOf(slab.add(slab.appFamily('', 4), other, 'a', 0, 7)), other);
 });
 
 t.test('an entry matches its own key only', async (t) => {
   const slab = new Slab(10);
   const app = slab.appFamily(key.app, key.family);
-  const ref = slab.add(app, key, 'a', 7);
+  const ref = slab.add(app, key, 'a', 0, 7);
   t.ok(slab.matches(ref, app, key.high, key.low));
   t.notOk(slab.matches(ref, slab.appFamily(key.app, 4), key.high, key.low));
   t.notOk(slab.matches(ref, slab.appFamily('other', 6), key.high, key.low));
