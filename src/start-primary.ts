@@ -8,7 +8,6 @@ import { type Logs, openLogs } from './adapters/outbound/log/pino-log.ts';
 import { PrometheusMetrics } from './adapters/outbound/prometheus/prometheus-metrics.ts';
 import { InternalErrors } from './application/internal-errors.ts';
 import { Modules } from './application/modules.ts';
-import type { ConnectionLease } from './application/proxy-service.ts';
 import { RoutingState } from './application/routing-state.ts';
 import { sayHowToAdd } from './application/say-how-to-add.ts';
 import { END_MS, StopProxy } from './application/stop-proxy.ts';
@@ -58,7 +57,7 @@ async function startPrimary(config: Config, logs: Logs): Promise<void> {
   const { engine, why: engineReason } = chooseEngine(config.engine, loadAddon);
   const build = { version: packageJson.version, node: process.version, engine };
 
-  const ledger = new ConnectionLedger<ConnectionLease>();
+  const ledger = new ConnectionLedger();
   const state = new RoutingState(ledger, config.listeners);
   const metrics = new PrometheusMetrics({
     build,

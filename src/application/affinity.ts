@@ -24,6 +24,8 @@
 // (1) The move is over. If the binding left A meanwhile, it stays where it went: the first move to arrive wins.
 // (2) The last one of those that carry the move: it came to nothing.
 import { type FailedDial, isToBlame } from '../domain/blame.ts';
+import type { Lease } from '../domain/connection-ledger.ts';
+import { NumberMap } from '../domain/number-map.ts';
 import type { Decision } from './decide-backend.ts';
 import type { BindingRef, BindingRepository } from './ports/binding-repository.ts';
 
@@ -35,26 +37,21 @@ interface Move {
   leases: number;
 }
 
-/** What a lease holds of its client's binding, from `take` to `giveBack`. */
-export interface Stake {
-  /** Lives at least as long as the lease; 0 when the table had no room for one. */
-  readonly binding: BindingRef;
-  /** `null`: wherever this connection gets, the binding stays. */
-  readonly move: Move | null;
-}
-
-const NO_STAKE: Stake = { binding: 0, move: null };
-
 /** How connections make, keep, move and forget the bindings of their clients. */
 export class Affinity {
   readonly #bindings: BindingRepository;
+  readonly #isUp: (backendId: string, app: string) => boolean;
   /** The latest move of each binding. Bounded by the leases. */
   readonly #moves = new Map<BindingRef, Move>();
+  /** The moves that leases carry: few do. */
+  readonly #carried = new Map<Lease, Move>();
   /** Bindings whose backend accepted no connection yet. Bounded by the leases. */
-  readonly #unproven = new Set<BindingRef>();
+  readonly #unproven = new NumberMap<true>();
 
-  constructor(bindings: BindingRepository) {
+  /** `isUp`: whether a backend may serve the bound clients of an app. */
+  constructor(bindings: BindingRepository, isUp: (backendId: string, app: string) => boolean) {
     this.#bindings = bindings;
+    this.#isUp = isUp;
   }
 
   /** Where the client of `binding`, whose backend just failed, is moving to; `''` when it is not. */
@@ -63,37 +60,46 @@ export class Affinity {
     return move !== undefined && move.from === this.#bindings.backendOf(binding) ? move.to : '';
   }
 
-  /** The stake of a new lease; the binding is made, or moved, if the decision calls for it. `isUp`: may serve bound clients. */
+  /**
+   * The binding of a new lease's client, made or moved if the decision calls for it. It lives at least as long as the lease;
+   * 0: the table has no room for one.
+   */
   take(
-    decision: Extract<Decision, { kind: 'assign' }>,
+    lease: Lease,
+    { client, binding: found, why }: Decision,
+    backendId: string,
     tried: readonly FailedDial[],
-    isUp: (backendId: string) => boolean,
     now: number,
-  ): Stake {
-    const { backend, why } = decision;
-    const binding = decision.binding === 0 ? this.#bind(decision, now) : decision.binding;
-    if (binding === 0) return NO_STAKE;
+  ): BindingRef {
+    const binding = found === 0 ? this.#bind(client, backendId, now) : found;
+    if (binding === 0) return 0;
     // Its backend is gone, so there is nothing to keep: the client's next connection must agree with this one already.
-    if (why === 'rebound') this.#bindings.move(binding, backend.id, now);
+    if (why === 'rebound') this.#bindings.move(binding, backendId, now);
     this.#bindings.acquire(binding);
-    return { binding, move: why === 'retried' ? this.#joinMove(binding, backend.id, tried, isUp) : null };
+    if (why === 'retried') this.#joinMove(lease, binding, backendId, client.app, tried);
+    return binding;
   }
 
-  /** The backend accepted: a binding that was moving there has arrived. */
-  proved({ binding, move }: Stake, backendId: string, now: number): void {
+  /** The backend of a lease accepted: a binding that the lease was moving there has arrived. */
+  proved(lease: Lease, binding: BindingRef, backendId: string, now: number): void {
     if (binding === 0) return;
-    if (move !== null) {
+    const move = this.#moveOf(lease);
+    if (move !== undefined) {
       if (this.#bindings.backendOf(binding) === move.from) this.#bindings.move(binding, move.to, now);
       // Over, although the lease lives on: should this backend fail in its turn, the binding may move again.
       if (this.#moves.get(binding) === move) this.#moves.delete(binding);
     }
-    if (this.#bindings.backendOf(binding) === backendId) this.#unproven.delete(binding);
+    if (this.#unproven.size > 0 && this.#bindings.backendOf(binding) === backendId) this.#unproven.delete(binding);
   }
 
   /** The lease is over. */
-  giveBack({ binding, move }: Stake, now: number): void {
+  giveBack(lease: Lease, binding: BindingRef, now: number): void {
     if (binding === 0) return;
-    if (move !== null && --move.leases === 0 && this.#moves.get(binding) === move) this.#moves.delete(binding);
+    const move = this.#moveOf(lease);
+    if (move !== undefined) {
+      this.#carried.delete(lease);
+      if (--move.leases === 0 && this.#moves.get(binding) === move) this.#moves.delete(binding);
+    }
     this.#bindings.release(binding, now);
     // Nobody got through by it and nobody is trying: the binding would only send the client to a dead backend first.
     if (this.#unproven.has(binding) && this.#bindings.openConnections(binding) === 0) {
@@ -102,9 +108,13 @@ export class Affinity {
     }
   }
 
-  #bind({ key, backend, country }: Extract<Decision, { kind: 'assign' }>, now: number): BindingRef {
-    const binding = this.#bindings.bind(key, backend.id, country, now);
-    if (binding !== 0) this.#unproven.add(binding);
+  #moveOf(lease: Lease): Move | undefined {
+    return this.#carried.size === 0 ? undefined : this.#carried.get(lease);
+  }
+
+  #bind(client: Decision['client'], backendId: string, now: number): BindingRef {
+    const binding = this.#bindings.bind(client, backendId, client.geo?.country ?? null, now);
+    if (binding !== 0) this.#unproven.set(binding, true);
     return binding;
   }
 
@@ -112,25 +122,17 @@ export class Affinity {
    * The move that this attempt, if it connects, completes: only when the bound backend itself failed, and then all of the
    * client's connections move to the one backend that the first of them was given, unless that one fails them too.
    */
-  #joinMove(
-    binding: BindingRef,
-    to: string,
-    tried: readonly FailedDial[],
-    isUp: (backendId: string) => boolean,
-  ): Move | null {
+  #joinMove(lease: Lease, binding: BindingRef, to: string, app: string, tried: readonly FailedDial[]): void {
     const from = this.#bindings.backendOf(binding);
-    if (!isToBlame(from, tried)) return null;
-    const underWay = this.#moves.get(binding);
-    if (underWay !== undefined && underWay.from === from) {
-      if (underWay.to === to) {
-        underWay.leases++;
-        return underWay;
-      }
+    if (!isToBlame(from, tried)) return;
+    let move = this.#moves.get(binding);
+    if (move === undefined || move.from !== from || move.to !== to) {
       // Merely full: those that hold its slots take the binding there.
-      if (!isToBlame(underWay.to, tried) && isUp(underWay.to)) return null;
+      if (move !== undefined && move.from === from && !isToBlame(move.to, tried) && this.#isUp(move.to, app)) return;
+      move = { from, to, leases: 0 };
+      this.#moves.set(binding, move);
     }
-    const move: Move = { from, to, leases: 1 };
-    this.#moves.set(binding, move);
-    return move;
+    move.leases++;
+    this.#carried.set(lease, move);
   }
 }

@@ -1,11 +1,12 @@
 // Runs in: primary
 import { type FailedDial, isToBlame, refusalAfter } from '../domain/blame.ts';
 import type { ClientAddress } from '../domain/client-address.ts';
-import { clientKey, hashClientKey } from '../domain/client-key.ts';
-import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
+import { fillClientKey, hashClientKey } from '../domain/client-key.ts';
+import type { ConnectionLedger } from '../domain/connection-ledger.ts';
 import { geoInfoOf } from '../domain/countries.ts';
 import type { Backend, ClientKey, GeoInfo, Listener, PickReason, RefusalReason } from '../domain/entities.ts';
-import { isFull, servesApp } from '../domain/services/load-balancer.ts';
+import type { RoutingTable } from '../domain/routing-table.ts';
+import { isFull, type PickClient, servesApp } from '../domain/services/load-balancer.ts';
 import type { RegionCode } from '../domain/value-objects.ts';
 import type { BindingRef, BindingRepository } from './ports/binding-repository.ts';
 import type { GeoResolver } from './ports/geo-resolver.ts';
@@ -13,7 +14,7 @@ import type { RoutingState } from './routing-state.ts';
 
 export interface DecideInput {
   readonly routing: RoutingState;
-  readonly ledger: ConnectionLedger<Lease>;
+  readonly ledger: ConnectionLedger;
   readonly bindings: BindingRepository;
   readonly geo: GeoResolver;
   readonly popRegion: RegionCode;
@@ -21,17 +22,49 @@ export interface DecideInput {
   readonly movingTo: (binding: BindingRef) => string;
 }
 
-export type Decision = {
-  readonly key: ClientKey;
+/** The client of a decision: what its binding is found by, and what the index looks at. */
+class DecidedClient implements ClientKey, PickClient {
+  app = '';
+  family: 4 | 6 = 4;
+  high = 0;
+  low = 0;
+  hash = 0;
+  geo: GeoInfo | null = null;
+}
+
+/**
+ * What becomes of a client. One object serves all: it is filled, read and acted on in one synchronous step, and the next
+ * client's after that.
+ */
+export class Decision {
+  readonly client = new DecidedClient();
   /** The client's live binding, or 0. */
-  readonly binding: BindingRef;
-  readonly country: string | null;
+  binding: BindingRef = 0;
+  /** Which backend it gets, and its slot; `null`: it is refused. */
+  backend: Backend | null = null;
+  slot = -1;
+  why: PickReason = 'picked';
+  /** Why it is refused. */
+  reason: RefusalReason = 'no_backend';
   /** A full backend stood in the way: had it had a slot, the answer were another. */
-  readonly passesFull: boolean;
-} & (
-  | { readonly kind: 'assign'; readonly backend: Backend; readonly slot: number; readonly why: PickReason }
-  | { readonly kind: 'refuse'; readonly reason: RefusalReason }
-);
+  passesFull = false;
+
+  assign(backend: Backend, slot: number, why: PickReason): this {
+    this.backend = backend;
+    this.slot = slot;
+    this.why = why;
+    return this;
+  }
+
+  refuse(reason: RefusalReason): this {
+    this.backend = null;
+    this.slot = -1;
+    this.reason = reason;
+    return this;
+  }
+}
+
+const NOBODY: readonly number[] = [];
 
 /** What is known of where `address` is. A country without a region in our table counts as unknown. */
 export function locate(geo: GeoResolver, address: ClientAddress): GeoInfo | null {
@@ -44,8 +77,8 @@ export function keepsBound(backend: Backend | undefined, app: string): backend i
 }
 
 /**
- * Which backend a client gets now, and why. Changes nothing, so that `explain` gives the answer that a connection would
- * get; whoever acts on it does so in the same synchronous step, or the counts that it was made from are history.
+ * Which backend a client gets now, and why. Changes nothing but `into`, so that `explain` gives the answer that a connection
+ * would get; whoever acts on it does so in the same synchronous step, or the counts that it was made from are history.
  */
 export function decideBackend(
   input: DecideInput,
@@ -53,30 +86,30 @@ export function decideBackend(
   address: ClientAddress,
   tried: readonly FailedDial[],
   now: number,
+  into: Decision,
 ): Decision {
   const { routing, ledger, bindings } = input;
   const { table, index } = routing;
   const { app } = listener;
-  const key = clientKey(app, address);
-  const binding = bindings.find(key, now);
+  const client = fillClientKey(into.client, app, address);
+  const binding = bindings.find(client, now);
   const bound = binding === 0 ? '' : bindings.backendOf(binding);
   const failedBefore = tried.length > 0;
-  const geo = binding === 0 ? locate(input.geo, address) : geoInfoOf(bindings.countryOf(binding));
-  const country = geo?.country ?? null;
+  client.geo = binding === 0 ? locate(input.geo, address) : geoInfoOf(bindings.countryOf(binding));
+  into.binding = binding;
+  into.passesFull = false;
 
   let why: PickReason = failedBefore ? 'retried' : 'picked';
-  let unusable = tried.map(({ backend }) => table.slotOf(backend)).filter((slot) => slot >= 0);
+  let unusable = failedBefore ? slotsOf(tried, table) : NOBODY;
   let passesFull = false;
   if (binding !== 0) {
     // A retry whose bound backend is the one that failed goes where the client's other connections are moving.
-    const wanted = isToBlame(bound, tried) ? input.movingTo(binding) : bound;
+    const wanted = failedBefore && isToBlame(bound, tried) ? input.movingTo(binding) : bound;
     const slot = wanted === '' ? -1 : table.slotOf(wanted);
     const backend = slot < 0 ? undefined : table.backend(slot);
     if (keepsBound(backend, app) && !unusable.includes(slot)) {
-      if (!isFull(ledger.connections(slot), backend)) {
-        const reason = failedBefore ? 'retried' : 'bound';
-        return { kind: 'assign', backend, slot, why: reason, key, binding, country, passesFull: false };
-      }
+      if (!isFull(ledger.connections(slot), backend))
+        return into.assign(backend, slot, failedBefore ? 'retried' : 'bound');
       passesFull = true;
       if (wanted === bound) why = 'overflow';
       unusable = [...unusable, slot];
@@ -85,10 +118,13 @@ export function decideBackend(
     }
   }
 
-  const client = { app, hash: hashClientKey(key), geo };
+  client.hash = hashClientKey(client);
   const slot = index.pick(client, input.popRegion, unusable);
-  passesFull ||= index.passesFull(client, input.popRegion, unusable);
-  if (slot >= 0) return { kind: 'assign', backend: table.backend(slot), slot, why, key, binding, country, passesFull };
-  const reason = failedBefore ? refusalAfter(tried) : index.hasServing(app) ? 'all_full' : 'no_backend';
-  return { kind: 'refuse', reason, key, binding, country, passesFull };
+  into.passesFull = passesFull || index.passesFull(client, input.popRegion, unusable);
+  if (slot >= 0) return into.assign(table.backend(slot), slot, why);
+  return into.refuse(failedBefore ? refusalAfter(tried) : index.hasServing(app) ? 'all_full' : 'no_backend');
+}
+
+function slotsOf(tried: readonly FailedDial[], table: RoutingTable): readonly number[] {
+  return tried.map(({ backend }) => table.slotOf(backend)).filter((slot) => slot >= 0);
 }

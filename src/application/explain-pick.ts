@@ -1,7 +1,7 @@
 // Runs in: primary
 
 import type { ClientAddress } from '../domain/client-address.ts';
-import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
+import type { ConnectionLedger } from '../domain/connection-ledger.ts';
 import type { GeoInfo, Listener, PickReason, RefusalReason } from '../domain/entities.ts';
 import { LeastFew } from '../domain/least-few.ts';
 import type { RoutingTable } from '../domain/routing-table.ts';
@@ -27,7 +27,7 @@ import { type BackendRow, backendRow, fits, type RowFilter, SLICE_ENTRIES } from
 export interface ExplainInput {
   readonly service: ProxyService;
   readonly routing: RoutingState;
-  readonly ledger: ConnectionLedger<Lease>;
+  readonly ledger: ConnectionLedger;
   readonly bindings: BindingRepository;
   readonly geo: GeoResolver;
   readonly popRegion: RegionCode;
@@ -97,7 +97,7 @@ type Rank = Pick<Ranked, 'id' | 'tier' | 'load'> & { readonly excluded: unknown 
 /** What the terms of the candidates are made of, for one client. */
 interface Terms {
   readonly table: RoutingTable;
-  readonly ledger: ConnectionLedger<Lease>;
+  readonly ledger: ConnectionLedger;
   readonly app: string;
   readonly country: string | null;
   readonly preferred: RegionCode | null;
@@ -144,9 +144,9 @@ export async function explainPick(
             openConnections,
           },
     choice:
-      decision.kind === 'assign'
-        ? { backend: decision.backend.id, why: decision.why }
-        : { backend: null, why: decision.reason },
+      decision.backend === null
+        ? { backend: null, why: decision.reason }
+        : { backend: decision.backend.id, why: decision.why },
   };
   const terms = { table, ledger, app: listener.app, country: geo?.country ?? null, preferred, popRegion };
   const { ranked, total, behind } = await inSlices(rankPage(terms, query, after), turn);

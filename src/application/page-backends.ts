@@ -1,5 +1,5 @@
 // Runs in: primary
-import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
+import type { ConnectionLedger } from '../domain/connection-ledger.ts';
 import { inSlices, sharedTurn, type Turn } from './in-slices.ts';
 import type { RoutingState } from './routing-state.ts';
 import { type BackendFilter, type BackendView, BackendViews, type Entry, SLICE_ENTRIES } from './view-backends.ts';
@@ -28,7 +28,7 @@ export interface BackendPage {
  */
 export async function pageOfBackends(
   routing: RoutingState,
-  ledger: ConnectionLedger<Lease>,
+  ledger: ConnectionLedger,
   query: BackendsQuery,
   turn: Turn = sharedTurn,
 ): Promise<BackendPage> {

@@ -3,39 +3,22 @@ import type { FailedDial } from '../domain/blame.ts';
 import type { ClientAddress } from '../domain/client-address.ts';
 import type { SlotEnd } from '../domain/close-reasons.ts';
 import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
-import type { Listener, PickReason } from '../domain/entities.ts';
+import type { Listener } from '../domain/entities.ts';
 import type { NumberMap } from '../domain/number-map.ts';
 import { isGivenUp, wasNeverAsked } from '../domain/refusals.ts';
-import { Affinity, type Stake } from './affinity.ts';
-import { type DecideInput, type Decision, decideBackend, keepsBound, locate } from './decide-backend.ts';
+import { AccessRecords, type Outcome } from './access-records.ts';
+import { Affinity } from './affinity.ts';
+import { ConnectionColumns } from './connection-columns.ts';
+import { type DecideInput, Decision, decideBackend, keepsBound, locate } from './decide-backend.ts';
 import type { DialOutcomes } from './dial-outcomes.ts';
-import type { AccessLog, AccessRecord } from './ports/access-log.ts';
+import type { AccessLog } from './ports/access-log.ts';
 import type { ClosedReport, PickAnswer, PickRequest, UnservedReport } from './ports/backend-picker.ts';
 import type { Boundary } from './ports/boundary.ts';
 import type { Clock } from './ports/clock.ts';
 import type { MetricsStore } from './ports/metrics-store.ts';
 import { type RefusedClient, RefusedClients } from './refused-clients.ts';
 
-/** A slot, and what the access record will say of its connection. */
-export interface ConnectionLease extends Lease {
-  /** Its slot may be another's when the lease is over. */
-  readonly backendId: string;
-  readonly address: ClientAddress;
-  readonly country: string | null;
-  readonly listener: string;
-  readonly why: PickReason;
-  readonly routingVersion: number;
-  /** On the primary's clock. */
-  readonly pickedAt: number;
-  readonly stake: Stake;
-  /** Dials of its connection that failed. */
-  readonly tried: FailedDial[];
-  /** The backend accepted. */
-  connected: boolean;
-}
-
-export interface ProxyServiceOptions extends Omit<DecideInput, 'movingTo' | 'ledger'> {
-  readonly ledger: ConnectionLedger<ConnectionLease>;
+export interface ProxyServiceOptions extends Omit<DecideInput, 'movingTo'> {
   readonly listeners: readonly Listener[];
   readonly clock: Clock;
   readonly metrics: MetricsStore;
@@ -45,6 +28,9 @@ export interface ProxyServiceOptions extends Omit<DecideInput, 'movingTo' | 'led
   /** Does the first slice of a work now, and the others in turns to come. */
   readonly later: (work: Generator<void, void>) => void;
 }
+
+type Assigned = Extract<PickAnswer, { kind: 'assigned' }>;
+type Writable<T> = { -readonly [Field in keyof T]: T[Field] };
 
 /** Connections of a dead worker that are closed in one turn: some 5 us each. */
 const CLOSED_A_TURN = 256;
@@ -56,20 +42,36 @@ const CLOSED_A_TURN = 256;
 export class ProxyService {
   readonly #options: ProxyServiceOptions;
   readonly #input: DecideInput;
-  readonly #ledger: ConnectionLedger<ConnectionLease>;
+  readonly #ledger: ConnectionLedger;
   readonly #affinity: Affinity;
+  /** Of the leases. */
+  readonly #columns: ConnectionColumns;
+  readonly #records: AccessRecords;
   readonly #refused = new RefusedClients();
+  /** Of the client whose pick is being decided. */
+  readonly #decision = new Decision();
+  /** Read by the caller before the next pick. */
+  readonly #assigned: Writable<Assigned> = {
+    kind: 'assigned',
+    backendId: '',
+    endpoint: { host: '', port: 0 },
+    why: 'picked',
+    contended: false,
+  };
 
   constructor(options: ProxyServiceOptions) {
     this.#options = options;
-    this.#affinity = new Affinity(options.bindings);
+    const { routing, ledger, bindings, accessLog, listeners } = options;
+    this.#affinity = new Affinity(bindings, (id, app) => keepsBound(routing.table.find(id), app));
+    this.#columns = new ConnectionColumns(ledger.leases);
+    this.#records = new AccessRecords(accessLog, listeners, this.#columns);
     this.#input = { ...options, movingTo: (binding) => this.#affinity.movingTo(binding) };
-    this.#ledger = options.ledger;
+    this.#ledger = ledger;
   }
 
-  /** Decides without acting: what a connection of `address` would get at `now`. */
+  /** Decides without acting: what a connection of `address` would get at `now`. To be read before the next one. */
   decide(listener: Listener, address: ClientAddress, tried: readonly FailedDial[], now: number): Decision {
-    return decideBackend(this.#input, listener, address, tried, now);
+    return decideBackend(this.#input, listener, address, tried, now, this.#decision);
   }
 
   /** From now on the worker may pick. */
@@ -88,20 +90,21 @@ export class ProxyService {
     return leases.size;
   }
 
-  *#closeCut(leases: NumberMap<ConnectionLease>, refused: NumberMap<RefusedClient>): Generator<void, void> {
+  *#closeCut(leases: NumberMap<Lease>, refused: NumberMap<RefusedClient>): Generator<void, void> {
     const { clock } = this.#options;
     const diedAt = clock.now();
     let count = 0;
     for (const lease of leases.values()) {
       // Each for itself: the others give back and are recorded all the same.
       this.#options.boundary.run('client', () => {
-        // The client may have been here since.
-        this.#affinity.giveBack(lease.stake, clock.now());
-        this.#recordClosed(lease, 'worker_died', {
-          ...NOTHING_KNOWN,
-          totalMs: diedAt - lease.pickedAt,
-          attempts: lease.tried.length + 1,
-        });
+        const totalMs = diedAt - this.#columns.pickedAt(lease);
+        const attempts = this.#columns.triedOf(lease).length + 1;
+        try {
+          this.#recordClosed(lease, 'worker_died', { ...NOTHING_KNOWN, totalMs, attempts });
+        } finally {
+          // The client may have been here since.
+          this.#forget(lease, clock.now());
+        }
       });
       if (++count % CLOSED_A_TURN === 0) yield;
     }
@@ -128,7 +131,7 @@ export class ProxyService {
   /**
    * `null`: the request is not one that this worker may make, and changed nothing. A `first` look may be `unsure`, and is
    * followed by a `last` one: a full backend stands in the way, whose slot may be free already, or (`othersWait`) the slot
-   * is one that somebody may be waiting for.
+   * is one that somebody may be waiting for. An answer is to be read before the next pick: it is the same object.
    */
   pick(incarnation: number, request: PickRequest, now: number): PickAnswer | null;
   pick(
@@ -151,47 +154,45 @@ export class ProxyService {
     const { address, tried } = request;
     const decision = this.decide(listener, address, tried, now);
     if (look === 'first' && isUnsure(decision, othersWait)) return 'unsure';
-    if (decision.kind === 'refuse') {
-      const { reason } = decision;
+    const { backend, slot, why, reason } = decision;
+    if (backend === null) {
       this.#refused.keep(incarnation, request.seq, { listener, address, reason, tried, at: now });
       return { kind: 'refused', reason };
     }
-    const { backend, slot, why } = decision;
-    const { table } = this.#options.routing;
-    const isUp = (id: string) => keepsBound(table.find(id), listener.app);
-    const stake = this.#affinity.take(decision, tried, isUp, now);
-    this.#ledger.reserve(incarnation, request.seq, {
-      slot,
-      backendId: backend.id,
-      address,
-      country: decision.country,
-      listener: listener.name,
-      why,
-      routingVersion: table.version,
-      pickedAt: now,
-      stake,
-      tried: [...tried],
-      connected: false,
-    });
+    const { id, hardLimit } = backend;
+    const country = decision.client.geo?.country ?? null;
+    const { version } = this.#options.routing.table;
+    const lease = this.#ledger.reserve(incarnation, request.seq, slot);
+    this.#columns.enter(lease, request.listener, address, country, id, why, version, now, tried);
+    this.#columns.setBinding(lease, this.#affinity.take(lease, decision, id, tried, now));
     this.#options.metrics.picked(why);
-    const { id, host, port, hardLimit } = backend;
-    const contended = 2 * this.#ledger.connections(slot) >= hardLimit && hardLimit > 0;
-    return { kind: 'assigned', backendId: id, endpoint: { host, port }, why, contended };
+    const assigned = this.#assigned;
+    assigned.backendId = id;
+    assigned.endpoint = backend;
+    assigned.why = why;
+    assigned.contended = 2 * this.#ledger.connections(slot) >= hardLimit && hardLimit > 0;
+    return assigned;
   }
 
   /** The backend accepted. `false`, here and below: there is no such lease, or it was told before; nothing changed. */
   connected(incarnation: number, seq: number, rttMs: number, now: number): boolean {
     const lease = this.#ledger.find(incarnation, seq);
-    if (lease === undefined || lease.connected) return false;
+    if (lease === 0 || this.#columns.isConnected(lease)) return false;
     this.#accepted(lease, rttMs, now);
     return true;
   }
 
-  #accepted(lease: ConnectionLease, rttMs: number, now: number): void {
-    lease.connected = true;
-    this.#affinity.proved(lease.stake, lease.backendId, now);
-    this.#options.metrics.connected(lease.backendId, rttMs / 1000);
-    this.#options.outcomes.succeeded(lease.listener, lease.backendId);
+  #accepted(lease: Lease, rttMs: number, now: number): void {
+    const columns = this.#columns;
+    const backendId = columns.backendOf(lease);
+    columns.setConnected(lease);
+    this.#affinity.proved(lease, columns.bindingOf(lease), backendId, now);
+    this.#options.metrics.connected(backendId, rttMs / 1000);
+    this.#options.outcomes.succeeded(this.#listenerOf(lease), backendId);
+  }
+
+  #listenerOf(lease: Lease): string {
+    return this.#options.listeners[this.#columns.listenerOf(lease)]!.name;
   }
 
   /** The dial failed: the slot is given back, and the worker may pick again; or it is kept, and the backend dialled `again`. */
@@ -203,11 +204,12 @@ export class ProxyService {
     now: number,
   ): boolean {
     const lease = again ? this.#ledger.find(incarnation, seq) : this.#ledger.release(incarnation, seq);
-    if (lease === undefined) return false;
-    const { backendId, listener, stake, tried } = lease;
+    if (lease === 0) return false;
+    const backendId = this.#columns.backendOf(lease);
+    const listener = this.#listenerOf(lease);
     const { code, ours } = failure;
-    if (again) tried.push({ backend: backendId, ...failure });
-    else this.#affinity.giveBack(stake, now);
+    if (again) this.#columns.addTried(lease, { backend: backendId, ...failure });
+    else this.#forget(lease, now);
     this.#options.metrics.connectFailed(backendId, code, ours);
     this.#options.outcomes.failed(listener, backendId, code, ours, now);
     return true;
@@ -216,20 +218,30 @@ export class ProxyService {
   /** The connection is over. */
   closed(incarnation: number, seq: number, report: ClosedReport, now: number): boolean {
     const lease = this.#ledger.release(incarnation, seq);
-    if (lease === undefined) return false;
+    if (lease === 0) return false;
     try {
-      if (report.connected && !lease.connected) this.#accepted(lease, report.connectMs, now);
+      if (report.connected && !this.#columns.isConnected(lease)) this.#accepted(lease, report.connectMs, now);
+      this.#recordClosed(lease, report.reason, report);
     } finally {
-      this.#affinity.giveBack(lease.stake, now);
+      this.#forget(lease, now);
     }
-    this.#recordClosed(lease, report.reason, report);
     return true;
   }
 
   /** The answer came after the worker had given the client up, or the client itself: the slot, if any, was never used. */
   abandoned(incarnation: number, seq: number, now: number): void {
     const lease = this.#ledger.release(incarnation, seq);
-    if (lease !== undefined) this.#affinity.giveBack(lease.stake, now);
+    if (lease !== 0) this.#forget(lease, now);
+  }
+
+  /** Of a lease that is released, and told of: nothing is left but the binding, whose TTL may begin. */
+  #forget(lease: Lease, now: number): void {
+    try {
+      this.#affinity.giveBack(lease, this.#columns.bindingOf(lease), now);
+    } finally {
+      this.#columns.forget(lease);
+      this.#ledger.forget(lease);
+    }
   }
 
   /** A client was turned away by the worker, on our refusal or its own. */
@@ -245,55 +257,21 @@ export class ProxyService {
   }
 
   #recordRefused(client: Omit<RefusedClient, 'at'>, totalMs: number, now: number): void {
-    const { listener, address, reason, tried } = client;
-    this.#options.metrics.refused(reason);
-    this.#options.outcomes.refused(reason, now);
-    this.#options.accessLog.write({
-      client: address,
-      country: locate(this.#options.geo, address)?.country ?? null,
-      listener: listener.name,
-      backend: null,
-      why: reason,
-      close: 'refused',
-      attempts: tried.length,
-      pickMs: 0,
-      connectMs: 0,
-      totalMs,
-      bytesToBackend: 0,
-      bytesToClient: 0,
-      ...triedField(tried),
-      routingVersion: this.#options.routing.table.version,
-    });
+    const { routing, geo, metrics, outcomes } = this.#options;
+    metrics.refused(client.reason);
+    outcomes.refused(client.reason, now);
+    const country = locate(geo, client.address)?.country ?? null;
+    this.#records.refused(client, country, totalMs, routing.table.version);
   }
 
-  #recordClosed(lease: ConnectionLease, close: SlotEnd, report: Omit<ClosedReport, 'reason' | 'connected'>): void {
-    this.#options.metrics.closed(close, report.bytesToBackend, report.bytesToClient);
-    this.#options.accessLog.write({
-      client: lease.address,
-      country: lease.country,
-      listener: lease.listener,
-      backend: lease.backendId,
-      why: lease.why,
-      close,
-      attempts: report.attempts,
-      pickMs: report.pickMs,
-      connectMs: report.connectMs,
-      totalMs: report.totalMs,
-      bytesToBackend: report.bytesToBackend,
-      bytesToClient: report.bytesToClient,
-      ...triedField(lease.tried),
-      routingVersion: lease.routingVersion,
-    });
+  #recordClosed(lease: Lease, close: SlotEnd, outcome: Outcome): void {
+    this.#options.metrics.closed(close, outcome.bytesToBackend, outcome.bytesToClient);
+    this.#records.closed(lease, close, outcome);
   }
-}
-
-/** Usual records do not grow by it. */
-function triedField(tried: readonly FailedDial[]): Pick<AccessRecord, 'tried'> {
-  return tried.length === 0 ? {} : { tried: tried.map(({ backend, code, ms }) => ({ backend, code, ms })) };
 }
 
 function isUnsure(decision: Decision, othersWait: boolean): boolean {
-  return decision.passesFull || (othersWait && decision.kind === 'assign' && decision.backend.hardLimit > 0);
+  return decision.passesFull || (othersWait && decision.backend !== null && decision.backend.hardLimit > 0);
 }
 
 /** What a worker that died can no longer tell. */

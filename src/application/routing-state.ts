@@ -1,5 +1,5 @@
 // Runs in: primary
-import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
+import type { ConnectionLedger } from '../domain/connection-ledger.ts';
 import type { Listener } from '../domain/entities.ts';
 import { RoutingTable } from '../domain/routing-table.ts';
 import { PickIndex } from '../domain/services/pick-index.ts';
@@ -13,15 +13,15 @@ import { inSlices } from './in-slices.ts';
 const SLICE_ROWS = 100;
 
 /** The routing table in service and its index, always of one version. */
-export class RoutingState<L extends Lease = Lease> {
-  readonly #ledger: ConnectionLedger<L>;
+export class RoutingState {
+  readonly #ledger: ConnectionLedger;
   readonly #apps: ReadonlySet<string>;
   #table: RoutingTable;
   #index: PickIndex;
   /** The index of the next table, under way; told what the one in service is told. */
   #nextIndex: PickIndex | null = null;
 
-  constructor(ledger: ConnectionLedger<L>, listeners: readonly Pick<Listener, 'app'>[]) {
+  constructor(ledger: ConnectionLedger, listeners: readonly Pick<Listener, 'app'>[]) {
     this.#ledger = ledger;
     this.#apps = new Set(listeners.map(({ app }) => app));
     this.#table = RoutingTable.empty(ledger.slots);

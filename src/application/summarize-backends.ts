@@ -1,5 +1,5 @@
 // Runs in: primary
-import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
+import type { ConnectionLedger } from '../domain/connection-ledger.ts';
 import { LeastFew } from '../domain/least-few.ts';
 import { inSlices, sharedTurn, type Turn } from './in-slices.ts';
 import type { RoutingState } from './routing-state.ts';
@@ -16,7 +16,7 @@ export interface BackendsSummary {
 /** `first`: how many of the busiest are wanted. */
 export async function summarizeBackends(
   routing: RoutingState,
-  ledger: ConnectionLedger<Lease>,
+  ledger: ConnectionLedger,
   first: number,
   turn: Turn = sharedTurn,
 ): Promise<BackendsSummary> {

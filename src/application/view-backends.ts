@@ -1,5 +1,5 @@
 // Runs in: primary
-import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
+import type { ConnectionLedger } from '../domain/connection-ledger.ts';
 import type { Backend } from '../domain/entities.ts';
 import type { RoutingTable } from '../domain/routing-table.ts';
 import { isFull } from '../domain/services/load-balancer.ts';
@@ -86,9 +86,9 @@ export const SLICE_ENTRIES = 500;
 /** The views of every backend, of one version of the table, in ascending order of id. */
 export class BackendViews {
   readonly #table: RoutingTable;
-  readonly #ledger: ConnectionLedger<Lease>;
+  readonly #ledger: ConnectionLedger;
 
-  constructor(table: RoutingTable, ledger: ConnectionLedger<Lease>) {
+  constructor(table: RoutingTable, ledger: ConnectionLedger) {
     this.#table = table;
     this.#ledger = ledger;
   }

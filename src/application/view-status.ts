@@ -1,5 +1,5 @@
 // Runs in: primary
-import type { ConnectionLedger, Lease } from '../domain/connection-ledger.ts';
+import type { ConnectionLedger } from '../domain/connection-ledger.ts';
 import type { Listener, RefusalReason } from '../domain/entities.ts';
 import { sharedTurn, type Turn } from './in-slices.ts';
 import type { Readiness } from './readiness.ts';
@@ -34,7 +34,7 @@ export interface StatusSources {
   readonly readiness: () => Readiness;
   readonly workers: () => readonly WorkerView[];
   readonly routing: RoutingState;
-  readonly ledger: ConnectionLedger<Lease>;
+  readonly ledger: ConnectionLedger;
   readonly routingAge: () => RoutingAge;
   /** Absolute, symbolic links resolved as far as there is a file. */
   readonly databasePath: () => Promise<string>;

@@ -7,8 +7,20 @@ import { hashPair, hashText } from './hash.ts';
  * prefix, which their network was delegated, stands for them.
  */
 export function clientKey(app: string, address: ClientAddress): ClientKey {
-  const { family, w0, w1 } = address;
-  return { app, family, high: w0, low: w1 };
+  return fillClientKey({ app, family: 4, high: 0, low: 0 }, app, address);
+}
+
+/** The same, into an object that is there. */
+export function fillClientKey<K extends { -readonly [Field in keyof ClientKey]: ClientKey[Field] }>(
+  into: K,
+  app: string,
+  address: ClientAddress,
+): K {
+  into.app = app;
+  into.family = address.family;
+  into.high = address.w0;
+  into.low = address.w1;
+  return into;
 }
 
 /** A stable hash of the key, equal on every host. Unsigned 32 bits. */

@@ -1,16 +1,15 @@
 import { BackendSlots } from './backend-slots.ts';
 import { NumberMap } from './number-map.ts';
+import { CHUNK_SIZE, positionOf, RefPool } from './ref-pool.ts';
 import { SlotCounts } from './slot-counts.ts';
 
-/** One connection's room at one backend, held for one attempt. */
-export interface Lease {
-  /** The backend's, which is held for as long as it has leases. */
-  readonly slot: number;
-}
+/** One connection's room at one backend, held for one attempt: a ref of `ConnectionLedger.leases`; 0: none. */
+export type Lease = number;
 
 /** What one worker holds: its leases, and how many of each backend's. */
-interface Holder<L extends Lease> {
-  readonly leases: NumberMap<L>;
+interface Holder {
+  /** By the worker's sequence number. */
+  readonly leases: NumberMap<Lease>;
   readonly counts: SlotCounts;
 }
 
@@ -20,11 +19,15 @@ interface Holder<L extends Lease> {
  *
  * A lease is named by the worker incarnation that holds it and the worker's own sequence number, so everything that a
  * dead worker held is found at once, and a report that arrives twice, or after its worker was written off, finds nothing.
+ * Who released a lease may read on what is kept of it, until `forget`.
  */
-export class ConnectionLedger<L extends Lease> {
+export class ConnectionLedger {
   /** The numbers of the backends, for whoever speaks of them by number. */
   readonly slots = new BackendSlots();
-  readonly #holders = new Map<number, Holder<L>>();
+  /** Refs of what is held, or released and not forgotten yet, for whoever keeps more of it: in columns of the same pool. */
+  readonly leases = new RefPool();
+  readonly #slots = this.leases.columns(() => new Uint32Array(CHUNK_SIZE));
+  readonly #holders = new Map<number, Holder>();
   readonly #counts = new SlotCounts();
   readonly #watchers = new Set<(slot: number, connections: number) => void>();
   #total = 0;
@@ -70,40 +73,58 @@ export class ConnectionLedger<L extends Lease> {
     return holder !== undefined && !holder.leases.has(seq);
   }
 
-  /** Takes room. The caller has asked `mayReserve`, and checked the hard limit, in the same synchronous step. */
-  reserve(incarnation: number, seq: number, lease: L): void {
+  /**
+   * Takes room at the backend of `slot`, which is held for as long as it has leases. The caller has asked `mayReserve`, and
+   * checked the hard limit, in the same synchronous step.
+   */
+  reserve(incarnation: number, seq: number, slot: number): Lease {
     const holder = this.#holders.get(incarnation);
     if (holder === undefined || holder.leases.has(seq))
       throw new Error(`lease ${incarnation}/${seq} may not be reserved`);
+    const lease = this.leases.take();
+    this.#slots.of(lease)[positionOf(lease)] = slot;
     holder.leases.set(seq, lease);
-    holder.counts.add(lease.slot, 1);
-    this.#count(lease.slot, 1);
+    holder.counts.add(slot, 1);
+    this.#count(slot, 1);
+    return lease;
   }
 
-  find(incarnation: number, seq: number): L | undefined {
-    return this.#holders.get(incarnation)?.leases.get(seq);
+  /** 0: there is no such lease. */
+  find(incarnation: number, seq: number): Lease {
+    return this.#holders.get(incarnation)?.leases.get(seq) ?? 0;
   }
 
-  /** Gives it back; `undefined` when there is no such lease, and then nothing changed. */
-  release(incarnation: number, seq: number): L | undefined {
+  /** Gives its room back; the lease is the caller's to forget. 0: there is no such lease, and nothing changed. */
+  release(incarnation: number, seq: number): Lease {
     const holder = this.#holders.get(incarnation);
     const lease = holder?.leases.delete(seq);
-    if (holder === undefined || lease === undefined) return undefined;
-    holder.counts.add(lease.slot, -1);
-    this.#count(lease.slot, -1);
+    if (holder === undefined || lease === undefined) return 0;
+    const slot = this.slotOf(lease);
+    holder.counts.add(slot, -1);
+    this.#count(slot, -1);
     return lease;
   }
 
   /**
    * Gives back everything that a dead worker held, in a time of its backends, not of its connections; from now on nothing
-   * can be reserved for it. The leases are the caller's.
+   * can be reserved for it. The leases are the caller's to forget, each when it is done with it.
    */
-  releaseAll(incarnation: number): NumberMap<L> {
+  releaseAll(incarnation: number): NumberMap<Lease> {
     const holder = this.#holders.get(incarnation);
     if (holder === undefined) return new NumberMap();
     this.#holders.delete(incarnation);
     for (const slot of holder.counts.counted()) this.#count(slot, -holder.counts.get(slot));
     return holder.leases;
+  }
+
+  /** Where the room is, or was: the slot of a lease that is released may be another backend's. */
+  slotOf(lease: Lease): number {
+    return this.#slots.of(lease)[positionOf(lease)]!;
+  }
+
+  /** A released lease is of no more use to anyone: another connection may get its number. */
+  forget(lease: Lease): void {
+    this.leases.giveBack(lease);
   }
 
   #count(slot: number, change: number): void {

@@ -1,9 +1,10 @@
 import t from 'tap';
 import { MemoryBindings } from '../../src/adapters/outbound/memory-bindings/memory-bindings.ts';
 import { Affinity } from '../../src/application/affinity.ts';
+import { Decision } from '../../src/application/decide-backend.ts';
 import { clientKey } from '../../src/domain/client-key.ts';
+import type { PickReason } from '../../src/domain/entities.ts';
 import { clientAddress } from '../domain/arbitraries.ts';
-import { backend } from '../fixtures/routing-db.ts';
 import { Rig, TTL_MS } from './rig.ts';
 
 const ME = '10.0.0.1';
@@ -348,23 +349,43 @@ t.test('a move outlives other connections of its client, and ends with those tha
   t.equal(rig.got(7, ME, { tried: ['a'] }), `${to === 'b' ? 'c' : 'b'} retried`);
 });
 
+t.test('a connection that gets the lease of one that carried a move carries none', async (t) => {
+  const rig = new Rig();
+  await rig.serve(A_THEN_B);
+  rig.got(1, ME);
+  rig.connected(1);
+  t.equal(rig.got(2, ME, { tried: ['a'] }), 'b retried');
+  const lease = rig.ledger.find(1, 2);
+  rig.service.abandoned(1, 2, rig.now);
+  t.equal(rig.got(3, ME), 'a bound');
+  t.equal(rig.ledger.find(1, 3), lease);
+  rig.connected(3);
+  t.equal(rig.boundTo(ME), 'a');
+});
+
 /** The table at the top of affinity.ts, entry by entry: what the binding is before, what happens, what it is after. */
 t.test('the state table', async (t) => {
   const key = clientKey('', clientAddress(1));
-  const decide = (binding: number, id: string, why: string) =>
-    ({ kind: 'assign', key, binding, country: null, why, backend: backend({ id }, 0) }) as unknown as Parameters<
-      Affinity['take']
-    >[0];
+  const decide = (binding: number, why: string, client = key) =>
+    Object.assign(new Decision(), { client: { ...client, hash: 0, geo: null }, binding, why: why as PickReason });
   const failed = (id: string) => [{ backend: id, code: 'ECONNREFUSED', ms: 1, ours: false }];
 
   /** A binding of `a`: `unproven`, or `proven` with the lease that proved it still there. */
   const made = (state: string, maxBindings = 10) => {
     const bindings = new MemoryBindings({ ttlMs: TTL_MS, maxBindings });
-    const affinity = new Affinity(bindings);
-    const take = (id: string, why: string, tried: ReturnType<typeof failed> = [], isUp = true) =>
-      affinity.take(decide(bindings.find(key, 0), id, why), tried, () => isUp, 0);
+    const affinity = new Affinity(bindings, () => true);
+    let leases = 0;
+    const take = (id: string, why: string, tried: ReturnType<typeof failed> = [], client = key) => {
+      const lease = ++leases;
+      const binding = affinity.take(lease, decide(bindings.find(client, 0), why, client), id, tried, 0);
+      return {
+        binding,
+        proved: (id: string) => affinity.proved(lease, binding, id, 0),
+        giveBack: () => affinity.giveBack(lease, binding, 0),
+      };
+    };
     const first = take('a', 'picked');
-    if (state === 'proven') affinity.proved(first, 'a', 0);
+    if (state === 'proven') first.proved('a');
     /** Proven is what outlives its leases. */
     const now = () => {
       const ref = bindings.find(key, 0);
@@ -372,12 +393,12 @@ t.test('the state table', async (t) => {
       const moving = affinity.movingTo(ref);
       return `on ${bindings.backendOf(ref)}${moving === '' ? '' : `, moving to ${moving}`}`;
     };
-    return { bindings, affinity, take, first, now };
+    return { bindings, take, first, now };
   };
   /** `unproven on a`: what is left when every lease is given back tells proven from unproven. */
-  const after = (how: ReturnType<typeof made>, leases: readonly ReturnType<Affinity['take']>[]) => {
+  const after = (how: ReturnType<typeof made>, leases: readonly ReturnType<typeof how.take>[]) => {
     const state = how.now();
-    for (const lease of leases) how.affinity.giveBack(lease, 0);
+    for (const lease of leases) lease.giveBack();
     return `${how.now() === 'none' ? 'unproven' : 'proven'} ${state}`;
   };
 
@@ -395,33 +416,28 @@ t.test('the state table', async (t) => {
     t.equal(moving.now(), 'on a, moving to b');
     const full = moving.take('c', 'retried', failed('a'));
     t.equal(moving.now(), 'on a, moving to b', 'b is merely full');
-    moving.affinity.proved(full, 'c', 0);
+    full.proved('c');
     t.equal(moving.now(), 'on a, moving to b', 'and this one is no part of the move');
     const other = moving.take('c', 'retried', [...failed('a'), ...failed('b')]);
     t.equal(moving.now(), 'on a, moving to c', 'b failed as well');
-    moving.affinity.proved(mover, 'b', 0);
+    mover.proved('b');
     t.equal(moving.now(), 'on b', 'the first to arrive wins');
-    moving.affinity.proved(other, 'c', 0);
+    other.proved('c');
     t.equal(after(moving, [moving.first, mover, full, other]), 'proven on b', `${state}, moved`);
 
     const vain = made(state);
-    vain.affinity.giveBack(vain.take('b', 'retried', failed('a')), 0);
+    vain.take('b', 'retried', failed('a')).giveBack();
     t.equal(after(vain, [vain.first]), `${state} on a`, `${state}, a move that came to nothing`);
 
     const own = made(state);
     const retried = own.take('a', 'retried', failed('x'));
     t.equal(own.now(), 'on a', 'a did not fail it');
-    own.affinity.proved(retried, 'a', 0);
+    retried.proved('a');
     t.equal(after(own, [own.first, retried]), 'proven on a', `${state}, proved on a`);
   }
   const gone = made('proven');
-  gone.affinity.giveBack(gone.first, 0);
+  gone.first.giveBack();
   t.equal(gone.bindings.find(key, TTL_MS), 0, 'the TTL is over');
   const full = made('unproven', 1);
-  const stranger = { ...decide(0, 'b', 'picked'), key: clientKey('', clientAddress(2)) };
-  t.same(
-    full.affinity.take(stranger, [], () => true, 0),
-    { binding: 0, move: null },
-    'full of held bindings',
-  );
+  t.equal(full.take('b', 'picked', [], clientKey('', clientAddress(2))).binding, 0, 'full of held bindings');
 });

@@ -169,6 +169,7 @@ class Play {
   #check(): void {
     const { rig } = this;
     same('slots', rig.ledger.total, this.open.length);
+    same('leases', rig.ledger.leases.size, this.open.length);
     for (const id of new Set(this.open.map(({ backend }) => backend))) {
       const count = this.open.filter(({ backend }) => backend === id).length;
       same(`connections of ${id}`, rig.ledger.connectionsOf(id), count);

@@ -7,7 +7,7 @@ import { PickDesk, type SilentWorker } from '../../src/application/pick-desk.ts'
 import type { AccessRecord } from '../../src/application/ports/access-log.ts';
 import type { ClosedReport, PickAnswer, UnservedReport } from '../../src/application/ports/backend-picker.ts';
 import type { MetricsStore } from '../../src/application/ports/metrics-store.ts';
-import { type ConnectionLease, ProxyService } from '../../src/application/proxy-service.ts';
+import { ProxyService } from '../../src/application/proxy-service.ts';
 import type { RoutingHealth } from '../../src/application/reload-routing.ts';
 import { routingReasons } from '../../src/application/routing-reasons.ts';
 import { RoutingState } from '../../src/application/routing-state.ts';
@@ -58,9 +58,9 @@ export class Rig {
   now = 0;
   readonly metrics = new CountingMetrics();
   readonly records: (Omit<AccessRecord, 'client'> & { readonly client: string })[] = [];
-  readonly ledger = new ConnectionLedger<ConnectionLease>();
+  readonly ledger = new ConnectionLedger();
   readonly bindings: MemoryBindings;
-  readonly routing: RoutingState<ConnectionLease>;
+  readonly routing: RoutingState;
   readonly listeners: readonly Listener[];
   readonly geo;
   readonly popRegion: RegionCode;
@@ -145,11 +145,12 @@ export class Rig {
       tried = [],
     }: { worker?: number; listener?: number; tried?: readonly (string | FailedDial)[] } = {},
   ): PickAnswer | null {
-    return this.service.pick(
-      worker,
-      { seq, listener, address: address(client), tried: tried.map(refusedBy) },
-      this.now,
-    );
+    const request = { seq, listener, address: address(client), tried: tried.map(refusedBy) };
+    const answer = this.service.pick(worker, request, this.now);
+    if (answer?.kind !== 'assigned') return answer;
+    // The service gives its next answer in the same object.
+    const { host, port } = answer.endpoint;
+    return { ...answer, endpoint: { host, port } };
   }
 
   /** Like `pick`, as text: `b bound`, or the reason of a refusal. */

@@ -39,7 +39,7 @@ const address = (n: number) => new ClientAddress(4, 10 * 2 ** 24 + (n % 2 ** 24)
 
 /** A primary without processes: the use case with its real adapters, GeoIP aside. */
 async function primary(backends: number) {
-  const ledger = new ConnectionLedger<never>();
+  const ledger = new ConnectionLedger();
   const routing = new RoutingState(ledger, [LISTENER]);
   await routing.install(buildTableImage(rows(backends)));
   const bindings = new MemoryBindings({ ttlMs: 600_000, maxBindings: 1_000_000 });

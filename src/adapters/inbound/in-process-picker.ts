@@ -3,6 +3,7 @@ import type {
   Asker,
   BackendPicker,
   ClosedReport,
+  PickAnswer,
   PickRequest,
   UnservedReport,
 } from '../../application/ports/backend-picker.ts';
@@ -28,7 +29,7 @@ export class InProcessPicker implements BackendPicker {
 
   pick(request: PickRequest, asker: Asker): void {
     const { seq } = request;
-    const answer = this.#service.pick(this.#incarnation, request, this.#clock.now());
+    const answer = kept(this.#service.pick(this.#incarnation, request, this.#clock.now()));
     this.#asked.add(seq);
     queueMicrotask(() => {
       if (this.#asked.delete(seq)) asker.answered(seq, answer ?? { kind: 'refused', reason: 'no_backend' });
@@ -61,4 +62,11 @@ export class InProcessPicker implements BackendPicker {
   synced(): void {}
 
   flush(): void {}
+}
+
+/** The service gives its next answer in the same object, and this one is told later. */
+function kept(answer: PickAnswer | null): PickAnswer | null {
+  if (answer?.kind !== 'assigned') return answer;
+  const { host, port } = answer.endpoint;
+  return { ...answer, endpoint: { host, port } };
 }

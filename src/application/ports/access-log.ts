@@ -24,8 +24,8 @@ export interface AccessRecord {
   readonly totalMs: number;
   readonly bytesToBackend: number;
   readonly bytesToClient: number;
-  /** Dials that failed. Not there when none did. */
-  readonly tried?: readonly Omit<FailedDial, 'ours'>[];
+  /** Dials that failed. `undefined`: none did. */
+  readonly tried?: readonly Omit<FailedDial, 'ours'>[] | undefined;
   /** Version of the routing table that the pick was made from. */
   readonly routingVersion: number;
 }
@@ -33,6 +33,6 @@ export interface AccessRecord {
 export interface AccessLog {
   /** More waits to be written than should: whoever has many records at once waits with the next ones. */
   readonly isBehind: boolean;
-  /** The record is the caller's, and may be another one's after the call. */
+  /** The record, with the address in it, is the caller's, and another one's after the call: it is copied or written at once. */
   write(record: AccessRecord): void;
 }

@@ -15,6 +15,8 @@ export type BindingRef = number;
  * a store that others share (another POP, a database) stands behind a copy in memory that answers, and is written to and
  * read from beside the picks.
  *
+ * A key is the caller's, and may be another one's after the call.
+ *
  * Bounded: a full table gives up its least recently seen binding without an open connection. All times are milliseconds of
  * one monotonic clock, passed in.
  */

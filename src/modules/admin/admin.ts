@@ -6,7 +6,7 @@ import type { Modules } from '../../application/modules.ts';
 import { type Readiness, readiness } from '../../application/readiness.ts';
 import { type StatusSources, viewStatus } from '../../application/view-status.ts';
 import { effectiveVariables } from '../../config.ts';
-import type { ConnectionLedger, Lease } from '../../domain/connection-ledger.ts';
+import type { ConnectionLedger } from '../../domain/connection-ledger.ts';
 import type { BindingsModule } from '../bindings/bindings.ts';
 import type { GeoipModule } from '../geoip/geoip.ts';
 import type { Base, Module } from '../module.ts';
@@ -17,7 +17,7 @@ import type { WorkersModule } from '../workers/workers.ts';
 export interface AdminParts {
   /** What runs, and why this engine. */
   readonly build: Pick<ReturnType<StatusSources['identity']>, 'version' | 'node' | 'engine' | 'engineReason'>;
-  readonly ledger: ConnectionLedger<Lease>;
+  readonly ledger: ConnectionLedger;
   readonly metrics: PrometheusMetrics;
   readonly geoip: GeoipModule;
   readonly ports: PortsModule;

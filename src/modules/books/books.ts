@@ -10,7 +10,7 @@ import type { Reasons } from '../../application/modules.ts';
 import { pageOfBackends } from '../../application/page-backends.ts';
 import { PickDesk } from '../../application/pick-desk.ts';
 import type { AccessLog } from '../../application/ports/access-log.ts';
-import { type ConnectionLease, ProxyService } from '../../application/proxy-service.ts';
+import { ProxyService } from '../../application/proxy-service.ts';
 import { TellLacks } from '../../application/tell-lacks.ts';
 import { within } from '../../application/within.ts';
 import type { ConnectionLedger } from '../../domain/connection-ledger.ts';
@@ -21,7 +21,7 @@ import type { PortsModule } from '../ports/ports.ts';
 import type { RoutingModule } from '../routing/routing.ts';
 
 export interface BooksParts {
-  readonly ledger: ConnectionLedger<ConnectionLease>;
+  readonly ledger: ConnectionLedger;
   readonly metrics: PrometheusMetrics;
   readonly accessLog: AccessLog;
   readonly geoip: GeoipModule;
