@@ -4,7 +4,6 @@ import type { CountryCode, RegionCode } from '../value-objects.ts';
 import { isFull, loadTerm, type PickClient, preferredRegion, TIERS } from './load-balancer.ts';
 import { type Bucket, RingGroup, type Seat } from './ring-group.ts';
 
-const NOBODY: readonly number[] = [];
 const NO_BUCKETS: readonly Bucket[] = [];
 
 /** A backend of the table, and what changes about it between two versions of its row. */
@@ -25,6 +24,8 @@ interface AppGroups {
   readonly all: RingGroup;
   readonly regions: Map<string, RingGroup>;
   readonly countries: Map<CountryCode, RingGroup>;
+  /** Whether a backend of a region serves the app. Here once, as each pick asks. */
+  readonly serves: (region: RegionCode) => boolean;
 }
 
 /**
@@ -46,7 +47,10 @@ export class PickIndex {
   constructor(apps: Iterable<string>, connections: (slot: number) => number, slots = 0) {
     this.#seats = new Array<IndexedSeat | undefined>(slots).fill(undefined);
     this.#apps = new Map(
-      Array.from(apps, (app) => [app, { all: this.#newGroup(), regions: new Map(), countries: new Map() }]),
+      Array.from(apps, (app): [string, AppGroups] => {
+        const serves = (region: RegionCode) => this.hasServing(app, region);
+        return [app, { all: this.#newGroup(), regions: new Map(), countries: new Map(), serves }];
+      }),
     );
     this.#connections = connections;
   }
@@ -127,31 +131,36 @@ export class PickIndex {
 
   /** The slot that `scanPick` names, or -1. */
   pick(client: PickClient, popRegion: RegionCode, tried: readonly number[]): number {
-    return this.#without(tried, () => {
-      for (let tier = 0; tier < TIERS; tier++) {
-        const picked = this.#group(client, popRegion, tier)?.pick(client.hash) ?? -1;
-        if (picked >= 0) return picked;
-      }
-      return -1;
-    });
+    if (tried.length === 0) return this.#pick(client, popRegion);
+    return this.#without(tried, () => this.#pick(client, popRegion));
+  }
+
+  #pick(client: PickClient, popRegion: RegionCode): number {
+    for (let tier = 0; tier < TIERS; tier++) {
+      const picked = this.#group(client, popRegion, tier)?.pick(client.hash) ?? -1;
+      if (picked >= 0) return picked;
+    }
+    return -1;
   }
 
   /** Whether `pick` passes over a tier because what is left of it is full; also when it finds none for that reason. */
   passesFull(client: PickClient, popRegion: RegionCode, tried: readonly number[]): boolean {
-    return this.#without(tried, (absent) => {
-      for (let tier = 0; tier < TIERS; tier++) {
-        const group = this.#group(client, popRegion, tier);
-        if (group === undefined) continue;
-        if (group.min < Infinity) return false;
-        if (group.up > absent.filter((slot) => this.#isUpIn(slot, group)).length) return true;
-      }
-      return false;
-    });
+    if (tried.length === 0) return this.#passesFull(client, popRegion, tried);
+    return this.#without(tried, (absent) => this.#passesFull(client, popRegion, absent));
+  }
+
+  #passesFull(client: PickClient, popRegion: RegionCode, absent: readonly number[]): boolean {
+    for (let tier = 0; tier < TIERS; tier++) {
+      const group = this.#group(client, popRegion, tier);
+      if (group === undefined) continue;
+      if (group.min < Infinity) return false;
+      if (group.up > this.#upAmong(absent, group)) return true;
+    }
+    return false;
   }
 
   /** Takes those that were tried out of their groups while `look` looks, which keeps one way to look. */
   #without<T>(tried: readonly number[], look: (absent: readonly number[]) => T): T {
-    if (tried.length === 0) return look(NOBODY);
     const seats = [...new Set(tried)].flatMap((slot) => this.#seats[slot] ?? []);
     const loads = seats.map((seat) => place(seat, Infinity));
     const seen = look(seats.map(({ slot }) => slot));
@@ -163,17 +172,22 @@ export class PickIndex {
   #group({ app, geo }: PickClient, popRegion: RegionCode, tier: number): RingGroup | undefined {
     const groups = this.#apps.get(app);
     if (groups === undefined) return undefined;
-    const { regions, countries, all } = groups;
+    const { regions, countries, all, serves } = groups;
     if (tier === 0) return geo === null ? undefined : countries.get(geo.country);
     if (tier === 2) return regions.get(popRegion);
     if (tier === 3) return all;
-    const preferred = preferredRegion(geo, (region) => this.hasServing(app, region));
+    const preferred = preferredRegion(geo, serves);
     return preferred === null ? undefined : regions.get(preferred);
   }
 
-  #isUpIn(slot: number, group: RingGroup): boolean {
-    const seat = this.#seats[slot]!;
-    return seat.isUp && seat.buckets.some((bucket) => bucket.group === group);
+  /** How many of `slots` are up in a group. */
+  #upAmong(slots: readonly number[], group: RingGroup): number {
+    let up = 0;
+    for (const slot of slots) {
+      const seat = this.#seats[slot]!;
+      if (seat.isUp && seat.buckets.some((bucket) => bucket.group === group)) up++;
+    }
+    return up;
   }
 
   #enter(seat: IndexedSeat, load: number, app: string, buckets: Bucket[]): void {
