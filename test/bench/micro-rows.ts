@@ -7,7 +7,10 @@ import type { Row } from './results.ts';
 import { summary } from './statistics.ts';
 
 const BYTES_PER_BINDING = fileURLToPath(new URL('./bytes-per-binding.ts', import.meta.url));
-const BYTES_PER_BINDING_MS = 120_000;
+const COST_OF_CONNECTION = fileURLToPath(new URL('./cost-of-connection.ts', import.meta.url));
+const CHILD_MS = 120_000;
+/** Young objects are not collected before they are counted. */
+const MUCH_ROOM = ['--min-semi-space-size=64', '--max-semi-space-size=64'];
 const RELOADS = 5;
 
 function row(measure: string, unit: string, values: readonly number[], aim: number | null): Row {
@@ -29,7 +32,13 @@ function row(measure: string, unit: string, values: readonly number[], aim: numb
   };
 }
 
-/** What the primary does by itself, in this process. */
+/** What a program prints that runs by itself, with a collector to call. */
+function child(program: string, flags: readonly string[]): string {
+  const options = { encoding: 'utf8', timeout: CHILD_MS } as const;
+  return execFileSync(process.execPath, ['--expose-gc', ...flags, program], options);
+}
+
+/** What the primary does by itself. */
 export async function microRows(bench: Bench, say: (text: string) => void): Promise<Row[]> {
   const rows: Row[] = [];
   for (const backends of [10, 1000, 10_000]) {
@@ -39,11 +48,12 @@ export async function microRows(bench: Bench, say: (text: string) => void): Prom
     rows.push(row(`selection ${name}, loaded`, 'ns', [await selectionNs(backends, 5000)], 2000));
     rows.push(row(`whole picks ${name}`, '/ s', [await picksPerSecond(backends)], null));
   }
+  say('the cost of a connection');
+  const { ns, garbageBytes } = JSON.parse(child(COST_OF_CONNECTION, MUCH_ROOM));
+  rows.push(row('CPU of a whole connection, 20,000 open', 'ns', [ns], 1000));
+  rows.push(row('garbage of a whole connection', 'bytes', [garbageBytes], 100));
   say('a million bindings');
-  const bytes = execFileSync(process.execPath, ['--expose-gc', BYTES_PER_BINDING], {
-    encoding: 'utf8',
-    timeout: BYTES_PER_BINDING_MS,
-  });
+  const bytes = child(BYTES_PER_BINDING, []);
   rows.push(row('memory of a binding, of 1,000,000', 'bytes', [Number(bytes)], 150));
   say('a reload of 100,000 rows');
   const stalls: number[] = [];
