@@ -39,11 +39,14 @@ export interface Row extends Omit<AccessRecord, 'listener' | 'backend' | 'tried'
   readonly tried: string;
 }
 
+/** `time`, `listener` and `backend` as `Row` has them; `triedBytes`: JSON, `null` when no dial failed. */
 export function writeRow(
   view: DataView,
   at: number,
   record: AccessRecord,
-  { time, listener, backend }: Pick<Row, 'time' | 'listener' | 'backend'>,
+  time: number,
+  listener: number,
+  backend: number,
   triedBytes: Uint8Array | null,
 ): void {
   const { client, country } = record;

@@ -79,7 +79,7 @@ export class LogStream {
       this.#ring.lose(1);
       return;
     }
-    writeRow(this.#ring.view, at, record, { time, listener, backend }, tried);
+    writeRow(this.#ring.view, at, record, time, listener, backend, tried);
     this.#ring.commit();
     if (this.#ring.waiting >= GATHER_BYTES) this.#ring.hurry();
   }

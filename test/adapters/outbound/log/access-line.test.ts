@@ -34,7 +34,7 @@ function lineOf(record: AccessRecord, time: number, forPeople = false): string {
   const json = record.tried === undefined ? null : Buffer.from(JSON.stringify(record.tried));
   const view = new DataView(new SharedArrayBuffer(ROW_BYTES + (json?.length ?? 0) + 8));
   const backend = record.backend === null ? 0 : 2;
-  writeRow(view, 8, record, { time, listener: 1, backend }, json);
+  writeRow(view, 8, record, time, 1, backend, json);
   const lines = new AccessLines({ forPeople, isoTime: false, pid: 7 });
   lines.name(1, record.listener);
   if (record.backend !== null) lines.name(2, record.backend);
