@@ -23,6 +23,11 @@ export class Columns<C> {
     return this.#chunks[(ref - 1) >>> CHUNK_BITS]!;
   }
 
+  /** The same for whatever number; `undefined`: no ref of its chunk is taken. */
+  find(ref: number): C | undefined {
+    return this.#chunks[(ref - 1) >>> CHUNK_BITS] ?? undefined;
+  }
+
   /** The pool's to call, as `drop`. */
   make(index: number): void {
     this.#chunks[index] = this.#make();
@@ -51,7 +56,9 @@ class Chunk {
 export class RefPool {
   readonly #chunks: (Chunk | null)[] = [];
   readonly #columns: Columns<unknown>[] = [];
-  /** No chunk before this one has a free entry. */
+  /** One bit a chunk: it exists and has a free entry. */
+  readonly #room: number[] = [];
+  /** No word before this one has a bit set. */
   #firstRoom = 0;
   /** One empty chunk is kept, so that a size about a chunk's edge does not make and drop one each time. -1: none. */
   #spare = -1;
@@ -83,6 +90,7 @@ export class RefPool {
     chunk.next[at] = TAKEN;
     chunk.used++;
     if (index === this.#spare) this.#spare = -1;
+    if (chunk.used === CHUNK_SIZE) this.#setRoom(index, false);
     return index * CHUNK_SIZE + at + 1;
   }
 
@@ -95,28 +103,39 @@ export class RefPool {
     chunk.next[at] = chunk.firstFree;
     chunk.firstFree = at;
     chunk.used--;
-    if (index < this.#firstRoom) this.#firstRoom = index;
+    this.#setRoom(index, true);
     if (chunk.used > 0) return;
     if (this.#spare === -1) this.#spare = index;
     else this.#drop(index);
   }
 
   #chunkWithRoom(): number {
-    const chunks = this.#chunks;
-    let index = this.#firstRoom;
-    while (index < chunks.length && (chunks[index] === null || chunks[index]!.used === CHUNK_SIZE)) index++;
-    if (index === chunks.length) {
-      const gap = chunks.indexOf(null);
-      if (gap >= 0) index = gap;
-      chunks[index] = new Chunk();
-      for (const columns of this.#columns) columns.make(index);
+    const words = this.#room;
+    for (let at = this.#firstRoom; at < words.length; at++) {
+      const word = words[at]!;
+      if (word === 0) continue;
+      this.#firstRoom = at;
+      return at * 32 + 31 - Math.clz32(word & -word);
     }
-    this.#firstRoom = index;
+    const gap = this.#chunks.indexOf(null);
+    const index = gap < 0 ? this.#chunks.length : gap;
+    this.#chunks[index] = new Chunk();
+    for (const columns of this.#columns) columns.make(index);
+    this.#setRoom(index, true);
     return index;
+  }
+
+  #setRoom(index: number, room: boolean): void {
+    const at = index >>> 5;
+    const bit = 1 << (index & 31);
+    const word = this.#room[at] ?? 0;
+    this.#room[at] = room ? word | bit : word & ~bit;
+    if (room && at < this.#firstRoom) this.#firstRoom = at;
   }
 
   #drop(index: number): void {
     this.#chunks[index] = null;
+    this.#setRoom(index, false);
     for (const columns of this.#columns) columns.drop(index);
   }
 }

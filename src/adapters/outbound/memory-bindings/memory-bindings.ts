@@ -2,11 +2,12 @@
 import type { BindingRef, BindingRepository } from '../../../application/ports/binding-repository.ts';
 import { countryOf, numberOfCountry } from '../../../domain/countries.ts';
 import type { ClientKey } from '../../../domain/entities.ts';
+import { positionOf } from '../../../domain/ref-pool.ts';
 import type { CountryCode } from '../../../domain/value-objects.ts';
 import { EdgeError } from '../../../errors.ts';
 import { KeyIndex } from './key-index.ts';
 import { RecencyList } from './recency-list.ts';
-import { positionOf, Slab } from './slab.ts';
+import { Slab } from './slab.ts';
 
 export interface MemoryBindingsOptions {
   /** > 0, in ms. A binding that has been idle for exactly this long is expired. */
@@ -21,8 +22,8 @@ const MAX_BINDINGS = 2 ** 27;
  * The binding table. Every operation takes constant time, apart from one shard's rehash or one new chunk (some 0.1 ms),
  * however large the table is.
  *
- * Memory of n bindings, in bytes: 40 n in columns + 8 n for the pointer to the backend's id + 8 n / f in the index, where f is how
- * full the shards are, 3/8 to 3/4: 59 n to 69 n; and up to one chunk of 4096 entries. Chunks with a live binding stay
+ * Memory of n bindings, in bytes: 42 n in columns + 8 n for the pointer to the backend's id + 8 n / f in the index, where f is how
+ * full the shards are, 3/8 to 3/4: 61 n to 71 n; and up to one chunk of 4096 entries. Chunks with a live binding stay
  * when the table shrinks.
  */
 export class MemoryBindings implements BindingRepository {
@@ -42,7 +43,7 @@ export class MemoryBindings implements BindingRepository {
     }
     this.#ttlMs = ttlMs;
     this.#maxBindings = maxBindings;
-    this.#slab = new Slab(maxBindings);
+    this.#slab = new Slab();
     this.#index = new KeyIndex(this.#slab, maxBindings);
     this.#idle = new RecencyList(this.#slab);
   }

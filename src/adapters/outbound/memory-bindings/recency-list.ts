@@ -1,5 +1,6 @@
 // Runs in: primary
-import { positionOf, type Slab } from './slab.ts';
+import { positionOf } from '../../../domain/ref-pool.ts';
+import type { Slab } from './slab.ts';
 
 /**
  * The bindings without an open connection in the order in which they were last seen, linked through the slab. The TTL is one

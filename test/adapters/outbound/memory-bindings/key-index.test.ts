@@ -6,7 +6,7 @@ import { clientNo } from '../../../conformance/binding-repository.ts';
 
 /** An index over real entries, with hashes of the test's choosing. */
 function indexed(capacity: number) {
-  const slab = new Slab(capacity);
+  const slab = new Slab();
   const index = new KeyIndex(slab, capacity);
   const app = slab.appFamily('game', 4);
   return {
