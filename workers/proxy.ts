@@ -5,6 +5,7 @@ import net from 'node:net';
 import { chooseEngine } from '../src/adapters/dataplane/choose-engine.ts';
 import { EpollDataPlane } from '../src/adapters/dataplane/epoll/epoll-data-plane.ts';
 import { loadAddon } from '../src/adapters/dataplane/epoll/load-addon.ts';
+import { linkOver } from '../src/adapters/dataplane/epoll/native-link.ts';
 import { StreamDataPlane } from '../src/adapters/dataplane/stream/stream-data-plane.ts';
 import { ChannelPicker } from '../src/adapters/outbound/channel-picker.ts';
 import { CHANNEL_FD } from '../src/adapters/outbound/cluster-launcher.ts';
@@ -68,7 +69,7 @@ function configure(version: unknown, given: unknown): void {
 
 function serve(config: WorkerConfig): Serving {
   const picker = new ChannelPicker({
-    socket: new net.Socket({ fd: CHANNEL_FD, readable: true, writable: true }),
+    link: linkOver(new net.Socket({ fd: CHANNEL_FD, readable: true, writable: true }), loadAddon().addon),
     incarnation,
     timeoutMs: config.heartbeatTimeoutMs,
     onHello: (denied) => {

@@ -1,5 +1,5 @@
-import { type Duplex, finished } from 'node:stream';
 import { EdgeError } from '../errors.ts';
+import type { ByteLink } from './byte-link.ts';
 import { FrameReader, FrameWriter } from './codec.ts';
 import type { RecordSink } from './records.ts';
 
@@ -23,41 +23,43 @@ export interface ChannelHandlers<In> {
 
 /** One end of the socketpair between the primary and one worker. It closes by itself when either side dies. */
 export class Channel<In, Out> {
-  readonly #socket: Duplex;
+  readonly #link: ByteLink;
   readonly #handlers: ChannelHandlers<In>;
   readonly #reader = new FrameReader();
   readonly #writer = new FrameWriter();
   readonly #isMessage: (value: unknown) => value is In;
+  #isPaused = false;
   #error: Error | undefined;
 
-  constructor(socket: Duplex, isMessage: (value: unknown) => value is In, handlers: ChannelHandlers<In>) {
-    this.#socket = socket;
+  constructor(link: ByteLink, isMessage: (value: unknown) => value is In, handlers: ChannelHandlers<In>) {
+    this.#link = link;
     this.#isMessage = isMessage;
     this.#handlers = handlers;
-    // A dead peer's EPIPE or ECONNRESET is its death, which `close` tells.
-    socket.on('error', () => {});
-    socket.on('data', (chunk: Buffer) => {
-      this.#reader.push(chunk);
-      this.#hear();
-    });
-    socket.on('end', () => this.destroy());
-    socket.once('close', () => {
-      // What a peer said before it died is heard before its death: a read, or two, that waited for their turns.
-      for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) this.#reader.push(chunk);
-      while (this.#hearTurn());
-      handlers.onClose(this.#error);
+    link.open({
+      onBytes: (bytes) => {
+        this.#reader.push(bytes);
+        this.#hear();
+        this.#reader.keep();
+      },
+      onClose: () => {
+        // What a peer said before it died is heard before its death: a read, or two, that waited for their turns.
+        while (this.#hearTurn());
+        handlers.onClose(this.#error);
+      },
     });
   }
 
   /** What is more than a turn takes waits for the next turn, and the socket with it. */
   #hear(): void {
-    // What is left is heard when the socket's close is told.
-    if (this.#socket.destroyed) return;
+    // What is left is heard when its close is told.
+    if (this.#link.isDestroyed) return;
     if (this.#hearTurn()) {
-      this.#socket.pause();
+      if (!this.#isPaused) this.#link.pause();
+      this.#isPaused = true;
       setImmediate(() => this.#hear());
-    } else if (this.#socket.isPaused()) {
-      this.#socket.resume();
+    } else if (this.#isPaused) {
+      this.#isPaused = false;
+      this.#link.resume();
     }
   }
 
@@ -104,16 +106,16 @@ export class Channel<In, Out> {
   /** Sends what is queued, in order. */
   flush(): void {
     if (this.#writer.isEmpty) return;
-    if (this.#socket.destroyed) {
+    if (this.#link.isDestroyed) {
       this.#writer.clear();
       return;
     }
-    if (this.#socket.writableLength > MAX_BUFFERED_BYTES) {
+    if (this.#link.unsent > MAX_BUFFERED_BYTES) {
       this.#writer.clear();
-      this.destroy(new EdgeError('EDGE_ERR_CHANNEL', `the peer left ${this.#socket.writableLength} bytes unread`));
+      this.destroy(new EdgeError('EDGE_ERR_CHANNEL', `the peer left ${this.#link.unsent} bytes unread`));
       return;
     }
-    this.#socket.write(this.#writer.take());
+    this.#link.write(this.#writer.take());
   }
 
   /** Sends one message at once, behind those that are queued. */
@@ -125,13 +127,11 @@ export class Channel<In, Out> {
   /** Sends what is queued and then our end; `then` runs once, when the kernel has it all or nobody is there to have it. */
   end(then: () => void): void {
     this.flush();
-    // A socket that is closed already calls nobody back.
-    if (this.#socket.destroyed) queueMicrotask(then);
-    else finished(this.#socket.end(), { readable: false }, () => then());
+    this.#link.end(then);
   }
 
   destroy(error?: Error): void {
     this.#error ??= error;
-    this.#socket.destroy();
+    this.#link.destroy();
   }
 }

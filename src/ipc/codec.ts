@@ -17,7 +17,8 @@ const RECORDS_FLAG = 0x8000_0000;
 const FIRST_BYTES = 16 << 10;
 
 // msgpackr's records would save bytes by teaching the peer each object's shape, but tuples have no shape to teach.
-const packr = new Packr({ useRecords: false });
+// Bytes within messages are copied: what they were read into is read into again.
+const packr = new Packr({ useRecords: false, copyBuffers: true });
 
 /** One frame: the payload's length (32 bits, big-endian), then a msgpack array of messages. */
 export function encodeFrame(messages: readonly unknown[]): Buffer {
@@ -74,11 +75,11 @@ export class FrameWriter {
     return at;
   }
 
-  /** All frames, a copy; the writer is empty then. */
-  take(): Buffer {
+  /** All frames; the writer is empty then. The bytes are its own again with its next change. */
+  take(): Uint8Array {
     this.#packMessages();
     this.#endRecords();
-    const frames = Buffer.from(new Uint8Array(this.#view.buffer, 0, this.#length));
+    const frames = new Uint8Array(this.#view.buffer, 0, this.#length);
     if (this.#view.byteLength > FIRST_BYTES) this.#view = new DataView(new ArrayBuffer(FIRST_BYTES));
     this.#length = 0;
     return frames;
@@ -143,13 +144,23 @@ export class FrameReader {
   /** Where the record begins that `next` found. */
   recordAt = 0;
 
-  /** Takes what came; `chunk` must not change any more. */
+  /** Takes what came; `chunk` must not change before `keep` is called, or `next` has taken all of it. */
   push(chunk: Buffer): void {
     const before = this.#at;
     const bytes = before === this.#bytes.length ? chunk : Buffer.concat([this.#bytes.subarray(before), chunk]);
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#recordsEnd = Math.max(0, this.#recordsEnd - before);
+    this.#at = 0;
+  }
+
+  /** Makes a copy of what is left of the chunks, which may change then. */
+  keep(): void {
+    const left = this.#bytes.subarray(this.#at);
+    const end = this.#recordsEnd - this.#at;
+    this.#bytes = left.length === 0 ? NOTHING : Buffer.from(left);
+    this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
+    this.#recordsEnd = Math.max(0, end);
     this.#at = 0;
   }
 

@@ -2,6 +2,7 @@ import type net from 'node:net';
 import type { Test } from 'tap';
 import { WorkerSession } from '../../src/adapters/inbound/worker-session.ts';
 import { ChannelPicker } from '../../src/adapters/outbound/channel-picker.ts';
+import { DuplexLink } from '../../src/ipc/byte-link.ts';
 import type { Rig } from '../application/rig.ts';
 import { socketPair } from '../fixtures/socket-pair.ts';
 
@@ -33,7 +34,7 @@ export async function openSession(
   });
   const told: Told = { welcomes: 0, booked: 0, dropped: 0, failures: [], failed };
   const session = new WorkerSession({
-    socket: mine,
+    link: new DuplexLink(mine),
     incarnation,
     service: rig.service,
     desk: rig.desk,
@@ -71,7 +72,7 @@ export function openPicker(socket: net.Socket, incarnation = 1, timeoutMs = NEVE
   const caps: number[] = [];
   const syncs: number[] = [];
   const picker = new ChannelPicker({
-    socket,
+    link: new DuplexLink(socket),
     incarnation,
     timeoutMs,
     onHello: hello,

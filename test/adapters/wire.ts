@@ -32,7 +32,7 @@ export function encode(said: readonly Said[]): Buffer {
     if (typeof one[0] === 'string' && one[0] in WRITE) WRITE[one[0]]!(writer, ...(one.slice(1) as never[]));
     else writer.message(one);
   }
-  return writer.take();
+  return Buffer.from(writer.take());
 }
 
 const WRITE: Readonly<Record<string, (sink: RecordSink, ...fields: never[]) => void>> = {

@@ -1,6 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import { loadAddon } from '../../src/adapters/dataplane/epoll/load-addon.ts';
+import { linkOver } from '../../src/adapters/dataplane/epoll/native-link.ts';
 import { ChannelPicker } from '../../src/adapters/outbound/channel-picker.ts';
 import { ServeConnections } from '../../src/application/serve-connections.ts';
 import { NEVER_MS, openSession } from '../adapters/channel-rig.ts';
@@ -25,7 +27,7 @@ async function openWorker(t: Test, rig: Rig, incarnation: number) {
     greet = resolve;
   });
   const picker = new ChannelPicker({
-    ...{ socket: theirs, incarnation, timeoutMs: NEVER_MS, onHello: greet },
+    ...{ link: linkOver(theirs, loadAddon().addon), incarnation, timeoutMs: NEVER_MS, onHello: greet },
     ...{ onCap: () => {}, onSync: (round) => serve.sync(round), onLost: () => {} },
   });
   let engine: SettlingDataPlane | undefined;

@@ -29,3 +29,18 @@ t.test('a client wakes the worker that takes it, and the others sleep on', { ski
   const others = woken.slice(1).reduce((sum, each) => sum + each, 0);
   t.ok(others < CLIENTS, `${woken.join(', ')} times`);
 });
+
+t.test('a few long connections that come one by one are spread all the same', { skip: SKIPPED.epoll }, async (t) => {
+  const backend = await startBackend(t, 'one');
+  const proxy = await startProxy(t, {
+    rows: [{ id: 'one', port: backend.port }],
+    env: { EDGEPROXY_WORKERS: '4' },
+    engine: 'epoll',
+  });
+  for (let n = 0; n < 16; n++) {
+    const client = (await greet(proxy.port))!;
+    t.teardown(() => client.socket.destroy());
+  }
+  const held = (await proxy.serving()).map(({ connections }) => connections);
+  t.ok(Math.max(...held) <= 8, `they hold ${held.join(', ')}`);
+});

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
+import { DuplexLink } from '../../src/ipc/byte-link.ts';
 import { Channel } from '../../src/ipc/channel.ts';
 import { encodeFrame } from '../../src/ipc/codec.ts';
 import { writeAssigned } from '../../src/ipc/records.ts';
@@ -23,7 +24,7 @@ async function open(t: Test) {
   const over = new Promise<Error | undefined>((resolve) => {
     closed = resolve;
   });
-  const channel = new Channel<Message, Message>(mine, isMessage, {
+  const channel = new Channel<Message, Message>(new DuplexLink(mine), isMessage, {
     onTurn: () => {
       if (inTurn) throw new Error('a turn begins within one');
       inTurn = true;

@@ -1,5 +1,4 @@
 // Runs in: primary
-import type { Duplex } from 'node:stream';
 import type { DeskWorker, PickDesk } from '../../application/pick-desk.ts';
 import type { PickAnswer } from '../../application/ports/backend-picker.ts';
 import type { Boundary } from '../../application/ports/boundary.ts';
@@ -10,6 +9,7 @@ import { ClientAddress } from '../../domain/client-address.ts';
 import { isGivenUp } from '../../domain/refusals.ts';
 import { messageOf } from '../../errors.ts';
 import { BackendNumbers } from '../../ipc/backend-numbers.ts';
+import type { ByteLink } from '../../ipc/byte-link.ts';
 import { Channel } from '../../ipc/channel.ts';
 import { type Beat, Heartbeat } from '../../ipc/heartbeat.ts';
 import {
@@ -35,7 +35,7 @@ import {
 import { isWorkerMessage } from '../../ipc/validate.ts';
 
 export interface WorkerSessionOptions {
-  readonly socket: Duplex;
+  readonly link: ByteLink;
   readonly incarnation: number;
   readonly service: ProxyService;
   readonly desk: PickDesk;
@@ -75,7 +75,7 @@ export class WorkerSession implements DeskWorker {
     this.#closed = new Promise((resolve) => {
       closed = resolve;
     });
-    this.#channel = new Channel(options.socket, isWorkerMessage, {
+    this.#channel = new Channel(options.link, isWorkerMessage, {
       onTurn: () => {
         this.#dropped = 0;
         this.#now = options.clock.now();

@@ -1,5 +1,4 @@
 // Runs in: worker
-import type { Duplex } from 'node:stream';
 import type {
   Asker,
   BackendPicker,
@@ -12,6 +11,7 @@ import type { Endpoint } from '../../application/ports/data-plane.ts';
 import type { FailedDial } from '../../domain/blame.ts';
 import type { RefusalReason } from '../../domain/entities.ts';
 import { NumberMap } from '../../domain/number-map.ts';
+import type { ByteLink } from '../../ipc/byte-link.ts';
 import { Channel } from '../../ipc/channel.ts';
 import { type Beat, Heartbeat } from '../../ipc/heartbeat.ts';
 import {
@@ -33,7 +33,7 @@ import {
 import { isPrimaryMessage } from '../../ipc/validate.ts';
 
 export interface ChannelPickerOptions {
-  readonly socket: Duplex;
+  readonly link: ByteLink;
   readonly incarnation: number;
   /** A pick without an answer for so long is given up; so is a primary that is not heard from. In ms. */
   readonly timeoutMs: number;
@@ -85,12 +85,12 @@ export class ChannelPicker implements BackendPicker {
   /** Some of those whose time was over have their turn still to come. */
   #isGivingUp = false;
 
-  constructor({ socket, incarnation, timeoutMs, onHello, onCap, onSync, onLost }: ChannelPickerOptions) {
+  constructor({ link, incarnation, timeoutMs, onHello, onCap, onSync, onLost }: ChannelPickerOptions) {
     this.#timeoutMs = timeoutMs;
     this.#onHello = onHello;
     this.#onCap = onCap;
     this.#onSync = onSync;
-    this.#channel = new Channel(socket, isPrimaryMessage, {
+    this.#channel = new Channel(link, isPrimaryMessage, {
       onTurn: () => {
         this.#heartbeat.heard();
         this.#silent = false;

@@ -1,5 +1,7 @@
 // Runs in: primary
 import { fileURLToPath } from 'node:url';
+import { loadAddon } from '../../adapters/dataplane/epoll/load-addon.ts';
+import { linkOver } from '../../adapters/dataplane/epoll/native-link.ts';
 import { workerRoutes } from '../../adapters/inbound/admin-http/routes.ts';
 import { WorkerSession } from '../../adapters/inbound/worker-session.ts';
 import { ClusterLauncher } from '../../adapters/outbound/cluster-launcher.ts';
@@ -47,6 +49,7 @@ export class WorkersModule implements Module {
     this.#books = books;
     const { config, log, clock, boundary } = base;
     const { caps } = books;
+    const { addon } = loadAddon();
     const launcher = new ClusterLauncher({
       code: new WorkerCode(ROOT, log),
       env: (incarnation) => ({
@@ -64,7 +67,7 @@ export class WorkersModule implements Module {
       ...{ log, boundary },
       openSession: (incarnation, socket, events) =>
         new WorkerSession({
-          ...{ socket, incarnation, service: books.service, desk: books.desk, boundary, clock },
+          ...{ link: linkOver(socket, addon), incarnation, service: books.service, desk: books.desk, boundary, clock },
           heartbeatTimeoutMs: config.heartbeatTimeoutMs,
           ...events,
           onBooked: () => caps.update(),

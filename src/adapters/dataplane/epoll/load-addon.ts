@@ -31,7 +31,26 @@ export interface NativeEngine {
   size(): number;
 }
 
+/** A stream socket to another process, by its descriptor; see native/link.h. */
+export interface NativeLink {
+  /** Both are set before anything is watched. So many bytes stand in the buffer; 0: the peer's end; below: an errno. */
+  onBytes: (count: number) => void;
+  /** Something may be sent. */
+  onWritable: () => void;
+  /** How many of them the kernel took; below 0: an errno. */
+  send(bytes: Uint8Array): number;
+  watch(readable: boolean, writable: boolean): void;
+  /** Sends our end. */
+  end(): void;
+  close(): void;
+}
+
 export interface Addon {
+  /** Duplicates the descriptor. Throws an error with the errno's name as `code`. */
+  readonly Link: new (
+    fd: number,
+    buffer: ArrayBuffer,
+  ) => NativeLink;
   /** Times in ms, 0 for off. */
   readonly Engine: new (
     connectTimeoutMs: number,
@@ -72,6 +91,6 @@ export function loadAddon(build: AddonBuild = 'Release'): LoadedAddon {
 }
 
 function isAddon(value: unknown): value is Addon {
-  const { Engine, dieWithParent, lookAtWire } = (value ?? {}) as Partial<Addon>;
-  return [Engine, dieWithParent, lookAtWire].every((part) => typeof part === 'function');
+  const { Engine, Link, dieWithParent, lookAtWire } = (value ?? {}) as Partial<Addon>;
+  return [Engine, Link, dieWithParent, lookAtWire].every((part) => typeof part === 'function');
 }

@@ -17,6 +17,7 @@ const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 const RUNS = [
   'test/conformance/data-plane-epoll.test.ts',
   'test/adapters/dataplane/epoll/lifetime.test.ts',
+  'test/conformance/byte-link.test.ts',
   'test/adapters/dataplane/few-descriptors.test.ts',
   'test/adapters/dataplane/many-connections.test.ts',
 ];

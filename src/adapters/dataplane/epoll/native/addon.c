@@ -1,6 +1,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "exceptions.h"
+#include "link.h"
 #include "listener.h"
 #include "look.h"
 #include "loop.h"
@@ -110,7 +112,7 @@ NAPI_MODULE_INIT() {
   napi_value class;
   if (napi_define_class(env, "Engine", NAPI_AUTO_LENGTH, construct, NULL, count, methods, &class) != napi_ok ||
       napi_set_named_property(env, exports, "Engine", class) != napi_ok || !look_add_to(env, exports) ||
-      !process_add_to(env, exports))
+      !link_add_to(env, exports) || !process_add_to(env, exports))
     return NULL;
   return exports;
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "exceptions.h"
+
 /* An ArrayBuffer for the events. false: there is none; an exception is pending. */
 static bool make_records(engine *e) {
   napi_value buffer;
@@ -12,13 +14,6 @@ static bool make_records(engine *e) {
     return false;
   e->records_data = data;
   return true;
-}
-
-static void report_exception(napi_env env) {
-  napi_value error;
-  bool pending = false;
-  if (napi_is_exception_pending(env, &pending) != napi_ok || !pending) return;
-  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
 }
 
 void deliver(engine *e) {

@@ -12,6 +12,7 @@ struct door {
   engine *engine;
   uint32_t index;
   int fd;
+  bool watched;
   /* libuv watches it, and others are woken with us. */
   bool shared;
 };
@@ -54,22 +55,31 @@ int door_fd(const struct door *door) {
 }
 
 int door_watch(struct door *door, bool watched) {
-  door->shared = watched;
+  door->watched = door->shared = watched;
   return -(watched ? uv_poll_start(&door->poll, UV_READABLE, on_clients) : uv_poll_stop(&door->poll));
 }
 
-bool door_make_exclusive(struct door *door) {
-  if (!door->shared) return true;
+/* Begins to watch it anew, as the last of those who wait. false: libuv has not begun yet. */
+static bool watch_anew(struct door *door) {
   int epoll = uv_backend_fd(door->poll.loop);
   /* In libuv's own form, so that it finds its handle by the event. */
   struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = door->fd};
   if (epoll_ctl(epoll, EPOLL_CTL_DEL, door->fd, NULL) != 0) return false;
-  door->shared = false;
   if (epoll_ctl(epoll, EPOLL_CTL_ADD, door->fd, &event) == 0) return true;
   /* A kernel before Linux 4.5 has no such thing: as it was. */
   event.events = EPOLLIN;
   (void)epoll_ctl(epoll, EPOLL_CTL_ADD, door->fd, &event);
   return true;
+}
+
+bool door_make_exclusive(struct door *door) {
+  if (door->shared && !watch_anew(door)) return false;
+  door->shared = false;
+  return true;
+}
+
+void door_step_back(struct door *door) {
+  if (door->watched && !door->shared) (void)watch_anew(door);
 }
 
 void door_close(struct door *door) {

@@ -20,6 +20,8 @@ int door_fd(const struct door *door);
 int door_watch(struct door *door, bool watched);
 /* Watches it by EPOLLEXCLUSIVE, which libuv does not know: once it has begun to watch it in its own way. false: not yet. */
 bool door_make_exclusive(struct door *door);
+/* Others that wait come first from now on. */
+void door_step_back(struct door *door);
 /* Closes its descriptor. */
 void door_close(struct door *door);
 

@@ -250,8 +250,13 @@ static void accept_batch(engine *e, struct listener *listener, int batch, bool p
   }
 }
 
+/* Connections with which the next client is as well off here as anywhere: whoever is woken for every lone one stays warm. */
+#define FEW 2
+
 void listener_accept(engine *e, uint32_t index) {
-  accept_batch(e, &e->listeners.list[index], ACCEPT_BATCH, true);
+  struct listener *listener = &e->listeners.list[index];
+  accept_batch(e, listener, ACCEPT_BATCH, true);
+  if (known(e) > FEW) door_step_back(listener->door);
 }
 
 void listeners_make_exclusive(engine *e) {

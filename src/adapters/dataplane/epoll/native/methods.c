@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "exceptions.h"
 #include "dial.h"
 #include "ending.h"
 #include "listener.h"
@@ -14,14 +15,6 @@
 
 /* The largest host text that is an IP literal, with a zone. */
 #define HOST_BYTES 80
-
-void throw_errno(napi_env env, const char *what, int error) {
-  napi_value code = NULL, message = NULL, failure = NULL;
-  napi_create_string_utf8(env, uv_err_name(-error), NAPI_AUTO_LENGTH, &code);
-  napi_create_string_utf8(env, what, NAPI_AUTO_LENGTH, &message);
-  napi_create_error(env, code, message, &failure);
-  napi_throw(env, failure);
-}
 
 uint64_t to_ns(double ms) {
   return ms > 0 ? (uint64_t)(ms * NS_PER_MS) : 0;

@@ -10,6 +10,5 @@ const napi_property_descriptor *engine_methods(size_t *count);
 
 /* Times in ms; 0: off. */
 uint64_t to_ns(double ms);
-void throw_errno(napi_env env, const char *what, int error);
 
 #endif
