@@ -25,9 +25,9 @@ t.test('a client wakes the worker that takes it, and the others sleep on', { ski
   for (let n = 0; n < CLIENTS; n++) (await greet(proxy.port))!.socket.destroy();
   const woken = pids.map((pid, i) => sleeps(pid) - before[i]!).sort((a, b) => b - a);
   t.ok(woken[0]! > CLIENTS, 'the one that takes them, all along');
-  // A few timers, and a client that comes while that one is still busy with the one before.
-  const others = woken.slice(1).reduce((sum, each) => sum + each, 0);
-  t.ok(others < CLIENTS, `${woken.join(', ')} times`);
+  // The next one may be woken when a client comes while that one is still busy with the one before.
+  const others = woken.slice(2).reduce((sum, each) => sum + each, 0);
+  t.ok(others < CLIENTS / 2, `${woken.join(', ')} times`);
 });
 
 t.test('a few long connections that come one by one are spread all the same', { skip: SKIPPED.epoll }, async (t) => {
