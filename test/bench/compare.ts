@@ -1,16 +1,16 @@
 import { availableParallelism, freemem } from 'node:os';
 import { type Backends, startBackends } from './backends.ts';
-import { type Contestant, type Entrant, entrants } from './contestants.ts';
+import { type Contestant, type Entrant, edgeproxy, entrants } from './contestants.ts';
 import { bytesPerIdleConnection } from './idle-memory.ts';
 import { directTo, type LatencyPlan, latency, planLatency } from './latency.ts';
-import { MEASURES, type Measure } from './measures.ts';
+import { type Kind, MEASURES, type Measure } from './measures.ts';
 import { MIXES, mixed } from './mixed.ts';
 import type { Options, Part } from './options.ts';
 import type { Bench } from './processes.ts';
 import { missing, type Program } from './programs.ts';
 import { Results, type Row } from './results.ts';
 import { figure } from './table.ts';
-import { SHORT_CONNECTION, TRAFFIC, wrk } from './traffic.ts';
+import { cpuOfAConnection, SHORT_CONNECTION, TRAFFIC, wrk } from './traffic.ts';
 
 export interface Comparison {
   readonly rows: readonly Row[];
@@ -21,10 +21,14 @@ export interface Comparison {
 
 const NEEDS: Readonly<Partial<Record<Part, readonly Program[]>>> = {
   memory: ['nginx', 'wrk'],
+  lone: ['nginx', 'wrk'],
   traffic: ['nginx', 'wrk', 'iperf3'],
   mixed: ['nginx', 'wrk', 'iperf3'],
   latency: ['nginx'],
 };
+
+/** Far more than there are cores. */
+const MANY_WORKERS = 24;
 
 /** Node compiles what is hot while it runs; a proxy that has just started is not what operators run. */
 const WARM_UP_SECONDS = 5;
@@ -43,7 +47,8 @@ export async function compare(bench: Bench, options: Options, say: (text: string
   const backends = await startBackends(bench);
   const run = new Run(bench, options, backends, entrants(options.engines, say), say);
   if (parts.includes('memory')) await run.memory();
-  const plan = parts.some((part) => part !== 'memory') ? await run.load(parts) : null;
+  if (parts.includes('lone')) await run.lone();
+  const plan = parts.some((part) => part !== 'memory' && part !== 'lone') ? await run.load(parts) : null;
   return { rows: run.rows(), idleConnections: parts.includes('memory') ? options.idle : null, latency: plan };
 }
 
@@ -96,6 +101,23 @@ class Run {
     }
   }
 
+  /** What a connection costs that is alone, with many workers beside that with one. */
+  async lone(): Promise<void> {
+    if (!this.#options.engines.includes('epoll')) return;
+    const [one, many] = [edgeproxy('epoll', 1), edgeproxy('epoll', MANY_WORKERS)];
+    const running = [await one.start(this.#bench, this.#backends), await many.start(this.#bench, this.#backends)];
+    const cost = ({ httpPort, pids }: Contestant, seconds: number) =>
+      cpuOfAConnection(this.#bench, httpPort, pids, seconds, 1);
+    for (const contestant of running) await cost(contestant, WARM_UP_SECONDS);
+    for (let round = 0; round < this.#options.rounds; round++) {
+      const costs = new Map<Contestant, number>();
+      for (const contestant of turned(running, round))
+        costs.set(contestant, await cost(contestant, this.#options.seconds));
+      this.#note(round, MEASURES.lone, many.name, costs.get(running[1]!)! / costs.get(running[0]!)!, many.kind);
+    }
+    for (const { stop } of running) await stop();
+  }
+
   /** Traffic, alone and mixed, and latency, on proxies that keep running. Gives what the latency was measured at. */
   async load(parts: readonly Part[]): Promise<LatencyPlan | null> {
     const { rounds, seconds } = this.#options;
@@ -103,9 +125,11 @@ class Run {
     for (const entrant of this.#entrants) contestants.push(await entrant.start(this.#bench, this.#backends));
     const plan = await this.#prepare(parts, contestants);
     for (let round = 0; round < rounds; round++) {
-      for (const { measure, run } of parts.includes('traffic') ? TRAFFIC : []) {
-        for (const contestant of turned(contestants, round))
+      for (const { measure, isOfOurs, run } of parts.includes('traffic') ? TRAFFIC : []) {
+        for (const contestant of turned(contestants, round)) {
+          if (isOfOurs === true && this.#kindOf(contestant.name) === null) continue;
           this.#note(round, measure, contestant.name, await run(this.#bench, contestant, seconds));
+        }
       }
       if (parts.includes('mixed')) await this.#mixes(round, turned(contestants, round));
       if (plan !== null) await this.#latencies(round, turned(contestants, round), plan);
@@ -153,9 +177,12 @@ class Run {
     }
   }
 
-  #note(round: number, measure: Measure, name: string, value: number): void {
-    const engine = this.#entrants.find((entrant) => entrant.name === name)?.engine ?? null;
-    this.#results.note(measure, { name, engine }, value);
+  #kindOf(name: string): Kind | null {
+    return this.#entrants.find((entrant) => entrant.name === name)?.kind ?? null;
+  }
+
+  #note(round: number, measure: Measure, name: string, value: number, kind = this.#kindOf(name)): void {
+    this.#results.note(measure, { name, kind }, value);
     const of = `round ${round + 1} of ${this.#options.rounds}`;
     this.#say(`${of}: ${measure.name}: ${name}: ${figure(value)} ${measure.unit}`);
   }

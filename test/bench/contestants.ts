@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { connectionBudget, descriptorLimit } from '../../src/adapters/outbound/descriptor-limit.ts';
 import { writeRoutingDb } from '../fixtures/routing-db.ts';
 import type { Backends } from './backends.ts';
+import type { Kind } from './measures.ts';
 import { family } from './proc.ts';
 import { accepts, type Bench, freePort } from './processes.ts';
 import { missing, missingStream, pathOf, STREAM_MODULE } from './programs.ts';
@@ -18,7 +19,7 @@ export interface Contestant {
   readonly name: string;
   readonly httpPort: number;
   readonly bulkPort: number;
-  /** All of its processes, ours with the primary. */
+  /** All of its processes, of ours the primary first. */
   readonly pids: readonly number[];
   readonly stop: () => Promise<void>;
 }
@@ -27,7 +28,7 @@ export interface Contestant {
 export interface Entrant {
   readonly name: string;
   /** `null`: not ours. */
-  readonly engine: Engine | null;
+  readonly kind: Kind | null;
   readonly start: (bench: Bench, backends: Backends) => Promise<Contestant>;
 }
 
@@ -43,17 +44,19 @@ export function entrants(engines: readonly Engine[], say: (text: string) => void
   const workers = [...new Set([1, availableParallelism()])];
   const all = engines.flatMap((engine) => workers.map((count) => edgeproxy(engine, count)));
   const noHaproxy = missing(['haproxy']);
-  if (noHaproxy === null) all.push({ name: REFERENCE, engine: null, start: startHaproxy });
+  if (noHaproxy === null) all.push({ name: REFERENCE, kind: null, start: startHaproxy });
   else say(`without HAProxy, so without ratios: ${noHaproxy}`);
   const noStream = missingStream();
-  if (noStream === null) all.push({ name: 'nginx stream', engine: null, start: startNginxStream });
+  if (noStream === null) all.push({ name: 'nginx stream', kind: null, start: startNginxStream });
   else say(`without nginx as a proxy: ${noStream}`);
   return all;
 }
 
-function edgeproxy(engine: Engine, workers: number): Entrant {
+/** Ours. */
+export function edgeproxy(engine: Engine, workers: number): Entrant {
   const name = `${engine}, ${workers} worker${workers === 1 ? '' : 's'}`;
-  return { name, engine, start: (bench, backends) => startEdgeProxy(bench, backends, name, engine, workers) };
+  const kind = engine === 'epoll' && workers > 1 ? 'several epoll' : engine;
+  return { name, kind, start: (bench, backends) => startEdgeProxy(bench, backends, name, engine, workers) };
 }
 
 async function startEdgeProxy(

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { CAPACITY, type Engine } from './contestants.ts';
 
-export const PARTS = ['micro', 'memory', 'traffic', 'mixed', 'latency'] as const;
+export const PARTS = ['micro', 'memory', 'lone', 'traffic', 'mixed', 'latency'] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface Options {
@@ -26,7 +26,7 @@ export const HELP = `Measures both engines of edgeProxy beside HAProxy and nginx
   --idle N        idle connections to hold for the memory measure, ${LEAST_IDLE} to ${MOST_IDLE} (10000); fewer where the hard limit of
                   descriptors does not allow them: here at most ${Math.min(CAPACITY, MOST_IDLE)}. The heaps of ours move by some
                   megabytes of their own accord, so that few thousands say little
-  --only PARTS    comma list of micro, memory, traffic, mixed, latency (all)
+  --only PARTS    comma list of micro, memory, lone, traffic, mixed, latency (all)
   --engine E      epoll, stream or both (both); where the epoll engine is not built, stream is measured alone
   --json          results as JSON on stdout; progress goes to stderr either way
   --help
@@ -46,7 +46,9 @@ them side by side.
             of the kernel's sockets is not in it.
   traffic   work done for each second of CPU time of the proxy's own processes, for edgeProxy workers and primary
             together, pick and access log included: short connections and keep-alive requests (wrk, 64 connections),
-            bytes with 1 and with 8 streams (iperf3).
+            bytes with 1 and with 8 streams (iperf3); and edgeProxy's primary's own CPU time for a short connection.
+  lone      CPU time of a connection that is alone (wrk, one client, a connection for each request): of 24 workers, all
+            processes together, to that with 1. The epoll engine only.
   mixed     new connections beside 1, 8 and 64 bulk streams (iperf3): one every 10 ms from a process of its own, timed from
             its connect to the end behind the one answer that it asks for; and bytes of the streams for each second of the
             proxy's CPU time, as in traffic. Either is easy to have at the other's cost.

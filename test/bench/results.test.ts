@@ -40,7 +40,7 @@ t.test('rows have paired ratios, and targets for the engine that has some', asyn
     [60, 20],
     [90, 30],
   ] as const) {
-    results.note(measure, { name: 'epoll', engine: 'epoll' }, mine);
+    results.note(measure, { name: 'epoll', kind: 'epoll' }, mine);
     results.note(measure, { name: 'haproxy' }, theirs);
   }
   t.match(results.rows([measure]), [
@@ -55,3 +55,24 @@ t.test('rows have paired ratios, and targets for the engine that has some', asyn
     { contestant: 'haproxy', median: 20, ratio: { median: 1 }, target: null, reached: '' },
   ]);
 });
+
+t.test(
+  'several workers have targets of their own where there are some, and some are of the value itself',
+  async (t) => {
+    const of = (targets: Measure['targets'], isAbsolute = false): Measure => {
+      return { name: 'work', unit: 'us', better: 'less', targets, isAbsolute };
+    };
+    const reached = (measure: Measure, kind: 'epoll' | 'several epoll') => {
+      const results = new Results();
+      results.note(measure, { name: 'ours', kind }, 4);
+      results.note(measure, { name: 'haproxy' }, 2);
+      return results.rows([measure])[0]!.reached;
+    };
+    const both = { epoll: { aim: 1 }, 'several epoll': { aim: 2 } } as const;
+    t.equal(reached(of(both), 'epoll'), 'missed');
+    t.equal(reached(of(both), 'several epoll'), 'aim');
+    t.equal(reached(of({ epoll: { aim: 2 } }), 'several epoll'), 'aim');
+    t.equal(reached(of({ epoll: { aim: 4 } }, true), 'epoll'), 'aim');
+    t.equal(reached(of({ epoll: { aim: 3 } }, true), 'epoll'), 'missed');
+  },
+);

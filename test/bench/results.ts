@@ -1,5 +1,5 @@
-import { type Engine, REFERENCE } from './contestants.ts';
-import { type Measure, type Target, type Verdict, verdict } from './measures.ts';
+import { REFERENCE } from './contestants.ts';
+import { type Kind, type Measure, type Target, type Verdict, verdict } from './measures.ts';
 import { pairedRatios, type Summary, summary } from './statistics.ts';
 
 /** One line of the table. */
@@ -17,12 +17,12 @@ export interface Row extends Summary {
 
 /** What the rounds gave; each notes one value of a measure for each contestant. */
 export class Results {
-  readonly #engines = new Map<string, Engine | null>();
+  readonly #kinds = new Map<string, Kind | null>();
   readonly #values = new Map<Measure, Map<string, number[]>>();
 
-  /** `engine`: of a contestant that is ours. */
-  note(measure: Measure, contestant: { readonly name: string; readonly engine?: Engine | null }, value: number): void {
-    this.#engines.set(contestant.name, contestant.engine ?? null);
+  /** `kind`: of a contestant that is ours. */
+  note(measure: Measure, contestant: { readonly name: string; readonly kind?: Kind | null }, value: number): void {
+    this.#kinds.set(contestant.name, contestant.kind ?? null);
     const ofMeasure = this.#values.get(measure) ?? new Map<string, number[]>();
     this.#values.set(measure, ofMeasure);
     const ofContestant = ofMeasure.get(contestant.name) ?? [];
@@ -40,21 +40,26 @@ export class Results {
   }
 
   #row(measure: Measure, contestant: string, mine: readonly number[], theirs: readonly number[]): Row {
-    const { name, unit, better, targets } = measure;
+    const { name, unit, better, isAbsolute = false } = measure;
     const ratios = pairedRatios(mine, theirs);
     const ratio = ratios.length === 0 ? null : { ...summary(ratios), rounds: ratios.length };
-    const engine = this.#engines.get(contestant) ?? null;
-    const target = engine === null ? null : (targets[engine] ?? null);
+    const target = targetOf(measure, this.#kinds.get(contestant) ?? null);
+    const all = summary(mine);
     return {
       measure: name,
       unit,
       contestant,
       better,
       rounds: mine.length,
-      ...summary(mine),
+      ...all,
       ratio,
       target,
-      reached: verdict(ratio?.median ?? null, target, better),
+      reached: verdict(isAbsolute ? all.median : (ratio?.median ?? null), target, better),
     };
   }
+}
+
+function targetOf({ targets }: Measure, kind: Kind | null): Target | null {
+  if (kind === null) return null;
+  return targets[kind] ?? (kind === 'several epoll' ? targets.epoll : undefined) ?? null;
 }

@@ -4,9 +4,10 @@ import { cpuSeconds } from './proc.ts';
 import type { Bench } from './processes.ts';
 import { pathOf } from './programs.ts';
 
-/** A measure of one proxy: how much it did for each second of its own CPU time. */
+/** A measure of one proxy. `isOfOurs`: others have nothing of the kind. */
 export interface TrafficMeasure {
   readonly measure: Measure;
+  readonly isOfOurs?: boolean;
   readonly run: (bench: Bench, contestant: Contestant, seconds: number) => Promise<number>;
 }
 
@@ -52,8 +53,26 @@ const perCpuSecond = (
   },
 });
 
+/** In us. */
+export async function cpuOfAConnection(
+  bench: Bench,
+  port: number,
+  pids: readonly number[],
+  seconds: number,
+  clients = CONNECTIONS,
+): Promise<number> {
+  const before = cpuSeconds(pids);
+  const connections = await wrk(bench, port, seconds, SHORT_CONNECTION, clients);
+  return ((cpuSeconds(pids) - before) * 1e6) / connections;
+}
+
 export const TRAFFIC: readonly TrafficMeasure[] = [
   perCpuSecond(MEASURES.short, (bench, { httpPort }, seconds) => wrk(bench, httpPort, seconds, SHORT_CONNECTION)),
+  {
+    measure: MEASURES.primary,
+    isOfOurs: true,
+    run: (bench, { httpPort, pids }, seconds) => cpuOfAConnection(bench, httpPort, pids.slice(0, 1), seconds),
+  },
   perCpuSecond(MEASURES.keepAlive, (bench, { httpPort }, seconds) => wrk(bench, httpPort, seconds, [])),
   perCpuSecond(MEASURES.bulk1, (bench, { bulkPort }, seconds) => gigabytes(bench, bulkPort, seconds, 1)),
   perCpuSecond(MEASURES.bulk8, (bench, { bulkPort }, seconds) => gigabytes(bench, bulkPort, seconds, 8)),
