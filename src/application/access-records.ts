@@ -17,7 +17,7 @@ export type Outcome = Omit<ClosedReport, 'reason' | 'connected'>;
 
 /** The one object that all records are written as: filled, and given to the log, which keeps nothing of it, in one step. */
 class ReusedRecord implements AccessRecord {
-  readonly client: Writable<ClientAddress> = new ClientAddress(4, 0);
+  client = new ClientAddress(4, 0);
   country: string | null = null;
   listener = '';
   backend: string | null = null;
@@ -39,6 +39,8 @@ export class AccessRecords {
   readonly #listeners: readonly Listener[];
   readonly #columns: ConnectionColumns;
   readonly #record = new ReusedRecord();
+  /** Of a connection, read from its columns. */
+  readonly #address: Writable<ClientAddress> = new ClientAddress(4, 0);
 
   constructor(log: AccessLog, listeners: readonly Listener[], columns: ConnectionColumns) {
     this.#log = log;
@@ -49,7 +51,8 @@ export class AccessRecords {
   closed(lease: Lease, close: SlotEnd, outcome: Outcome): void {
     const record = this.#record;
     const columns = this.#columns;
-    columns.readAddress(lease, record.client);
+    columns.readAddress(lease, this.#address);
+    record.client = this.#address;
     record.country = countryOf(columns.countryOf(lease));
     record.listener = this.#listeners[columns.listenerOf(lease)]!.name;
     record.backend = columns.backendOf(lease);
@@ -69,8 +72,7 @@ export class AccessRecords {
   refused(client: Omit<RefusedClient, 'at'>, country: string | null, totalMs: number, routingVersion: number): void {
     const { listener, address, reason, tried } = client;
     const record = this.#record;
-    const { family, w0, w1, w2, w3 } = address;
-    Object.assign(record.client, { family, w0, w1, w2, w3 });
+    record.client = address;
     record.country = country;
     record.listener = listener.name;
     record.backend = null;

@@ -42,8 +42,8 @@ type Accepted = Extract<DataPlaneEvent, { type: 'accepted' }>;
 type ConnectFailed = Extract<DataPlaneEvent, { type: 'connectFailed' }>;
 
 /**
- * The life of each connection in a worker: accepted (-> preread) -> pick -> connect -> closed. Every way through ends in one report,
- * `closed` for a connection that held a slot and `unserved` for one that was turned away, so that slots and counts
+ * The life of each connection in a worker: accepted (-> preread) -> pick -> connect -> closed. Every way through ends in one
+ * report, `closed` for a connection that held a slot and `unserved` for one that was turned away, so that slots and counts
  * cannot leak.
  */
 export class ServeConnections {

@@ -156,12 +156,8 @@ export class FrameReader {
 
   /** Makes a copy of what is left of the chunks, which may change then. */
   keep(): void {
-    const left = this.#bytes.subarray(this.#at);
-    const end = this.#recordsEnd - this.#at;
-    this.#bytes = left.length === 0 ? NOTHING : Buffer.from(left);
-    this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
-    this.#recordsEnd = Math.max(0, end);
-    this.#at = 0;
+    if (this.#at === this.#bytes.length) return;
+    this.push(NOTHING);
   }
 
   /**

@@ -1,8 +1,9 @@
 import type { Test } from 'tap';
+import type { Conn } from '../../src/application/ports/data-plane.ts';
 import { tcpTable } from '../fixtures/tcp-table.ts';
 import { blackhole } from './data-plane-blackhole.ts';
 import { stalled } from './data-plane-bytes.ts';
-import { backend, client, type MakeEngine, Rig, refusingPort } from './data-plane-rig.ts';
+import { backend, client, type MakeEngine, type Peer, Rig, refusingPort } from './data-plane-rig.ts';
 
 /** From `accepted` to `connected`, and every way not to get there. */
 export function dialSuite(t: Test, make: MakeEngine): void {
@@ -141,13 +142,7 @@ export function dialSuite(t: Test, make: MakeEngine): void {
     const near = await client(t, await rig.listen());
     near.socket.end('question');
     const { conn } = await rig.next('accepted');
-    const to = await backend(t);
-    rig.connect(conn, to.port);
-    const far = await to.accept();
-    t.equal((await far.read().all()).toString(), 'question');
-    far.socket.end('answer');
-    t.equal((await near.read().all()).toString(), 'answer');
-    t.match(await rig.closed(conn), { reason: 'finished', bytesToBackend: 8, bytesToClient: 6 });
+    await servedAfterItsEnd(t, rig, conn, near);
   });
 
   t.test('close in every state before the connection', async (t) => {
@@ -201,4 +196,15 @@ export function dialSuite(t: Test, make: MakeEngine): void {
     t.match(await rig.next('closed'), { conn: one.conn, reason: 'drained' });
     t.same(rig.events, []);
   });
+}
+
+/** A client that asked `question`, and sent its end, gets its backend and its answer all the same. */
+export async function servedAfterItsEnd(t: Test, rig: Rig, conn: Conn, near: Peer): Promise<void> {
+  const to = await backend(t);
+  rig.connect(conn, to.port);
+  const far = await to.accept();
+  t.equal((await far.read().all()).toString(), 'question');
+  far.socket.end('answer');
+  t.equal((await near.read().all()).toString(), 'answer');
+  t.match(await rig.closed(conn), { reason: 'finished', bytesToBackend: 8, bytesToClient: 6 });
 }

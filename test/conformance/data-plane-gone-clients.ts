@@ -1,5 +1,6 @@
 import type { Test } from 'tap';
 import { blackhole } from './data-plane-blackhole.ts';
+import { servedAfterItsEnd } from './data-plane-dial.ts';
 import { backend, client, type MakeEngine, Rig, refusingPort } from './data-plane-rig.ts';
 
 /** A client that resets before it is connected: no backend is dialled for it any more, and it is told at once. */
@@ -81,13 +82,7 @@ export function goneClientsSuite(t: Test, make: MakeEngine): void {
     rig.settle();
     await rig.next('settled');
     t.same(rig.events, []);
-    const to = await backend(t);
-    rig.connect(conn, to.port);
-    const far = await to.accept();
-    t.equal((await far.read().all()).toString(), 'question');
-    far.socket.end('answer');
-    t.equal((await near.read().all()).toString(), 'answer');
-    t.match(await rig.closed(conn), { reason: 'finished', bytesToBackend: 8, bytesToClient: 6 });
+    await servedAfterItsEnd(t, rig, conn, near);
   });
 
   t.test('after a dial that got no answer, before another is asked for', async (t) => {
@@ -104,12 +99,6 @@ export function goneClientsSuite(t: Test, make: MakeEngine): void {
     rig.connect(conn, await blackhole(t));
     near.socket.end('question');
     t.match(await rig.next('connectFailed'), { conn, code: 'ETIMEDOUT' });
-    const to = await backend(t);
-    rig.connect(conn, to.port);
-    const far = await to.accept();
-    t.equal((await far.read().all()).toString(), 'question');
-    far.socket.end('answer');
-    t.equal((await near.read().all()).toString(), 'answer');
-    t.match(await rig.closed(conn), { reason: 'finished', bytesToBackend: 8, bytesToClient: 6 });
+    await servedAfterItsEnd(t, rig, conn, near);
   });
 }

@@ -129,12 +129,11 @@ export class LogStream {
     return true;
   }
 
-  /** Once all is written, so that a reader who is slow for long is told once. */
   #tellLost(): void {
-    const lost = this.dropped - this.#told;
-    if (lost === 0 || this.#ring.waiting > 0) return;
-    this.#told = this.dropped;
-    this.#options.onThrough(lost);
+    const { dropped } = this;
+    const lost = dropped - this.#told;
+    this.#told = dropped;
+    if (lost > 0) this.#options.onThrough(lost);
   }
 
   #start(): void {
@@ -148,7 +147,7 @@ export class LogStream {
       stdout: false,
       stderr: false,
     });
-    // Everything is written, and something was not.
+    // All that waited is written, so that a reader who is slow for long is told once, and something was lost before.
     thread.on('message', () => this.#tellLost());
     thread.on('error', (error) => this.#options.onThreadFailed(error));
     thread.once('exit', () => {

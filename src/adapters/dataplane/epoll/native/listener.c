@@ -255,8 +255,9 @@ static void accept_batch(engine *e, struct listener *listener, int batch, bool p
 
 void listener_accept(engine *e, uint32_t index) {
   struct listener *listener = &e->listeners.list[index];
+  uint32_t before = e->table.size;
   accept_batch(e, listener, ACCEPT_BATCH, true);
-  if (known(e) > FEW) door_step_back(listener->door);
+  if (e->table.size > before && known(e) > FEW) door_step_back(listener->door);
 }
 
 void listeners_make_exclusive(engine *e) {

@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "exceptions.h"
 #include "dial.h"
 #include "ending.h"
+#include "exceptions.h"
 #include "listener.h"
 #include "loop.h"
 #include "preread.h"
@@ -80,24 +80,23 @@ static napi_value method_accept_below(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-static napi_value method_read_preread(napi_env env, napi_callback_info info) {
+/* A method whose only argument is a connection. */
+static napi_value act_on(napi_env env, napi_callback_info info, void (*act)(engine *e, connection *c)) {
   napi_value arguments[1];
   engine *e = enter(env, info, 1, arguments);
   connection *c = e == NULL ? NULL : find(e, arguments[0]);
   if (c == NULL) return NULL;
-  preread_ask(e, c);
+  act(e, c);
   loop_act(e);
   return NULL;
 }
 
+static napi_value method_read_preread(napi_env env, napi_callback_info info) {
+  return act_on(env, info, preread_ask);
+}
+
 static napi_value method_watch_hang_up(napi_env env, napi_callback_info info) {
-  napi_value arguments[1];
-  engine *e = enter(env, info, 1, arguments);
-  connection *c = e == NULL ? NULL : find(e, arguments[0]);
-  if (c == NULL) return NULL;
-  preread_watch(e, c);
-  loop_act(e);
-  return NULL;
+  return act_on(env, info, preread_watch);
 }
 
 /* preread(conn, isAnswer): a copy of the bytes that a record tells of; undefined for an answer that was taken back, and for
@@ -181,14 +180,12 @@ static napi_value method_reject(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-static napi_value method_close(napi_env env, napi_callback_info info) {
-  napi_value arguments[1];
-  engine *e = enter(env, info, 1, arguments);
-  connection *c = e == NULL ? NULL : find(e, arguments[0]);
-  if (c == NULL) return NULL;
+static void drain(engine *e, connection *c) {
   connection_reset(e, c, REASON_DRAINED);
-  loop_act(e);
-  return NULL;
+}
+
+static napi_value method_close(napi_env env, napi_callback_info info) {
+  return act_on(env, info, drain);
 }
 
 static napi_value method_settle(napi_env env, napi_callback_info info) {
